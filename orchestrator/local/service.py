@@ -1,0 +1,62 @@
+"""What a service of the embedded AWS is: a class with one method for each API operation it supports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from orchestrator.local.store import Key
+
+if TYPE_CHECKING:
+    from orchestrator.local.world import World
+
+
+class ServiceError(Exception):
+    """An API error as AWS answers it: ``code`` is what boto3 shows as ``Error.Code``."""
+
+    def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.members = members
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls, and from where. ``headers`` are lower-case."""
+
+    account: str
+    region: str
+    access_key: str
+    request_id: str
+    headers: dict[str, str]
+
+
+class Service:
+    """One AWS service.
+
+    A subclass defines a method named as the operation (``CreatePipeline``) taking ``(call, parameters)`` and
+    returning the members of the operation's output shape; times are POSIX seconds (float) or datetimes, blobs
+    are bytes. Parameters arrive parsed and type-checked against the botocore model. An operation without a
+    method is refused by name before anything happens.
+    """
+
+    name: ClassVar[str]
+    """The botocore name (``codepipeline``); the gateway finds the model and the signing name from it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.store = world.store
+        self.tasks = world.tasks
+        self.register_tasks()
+
+    def register_tasks(self) -> None:
+        """Register the steps of this service's tasks; called once, before any request."""
+
+    def recover(self) -> None:
+        """Called once after a start, when the gateway already answers; look after what a dead process left."""
+
+    def key(self, call: Call, type: str, name: str) -> Key:
+        """The key of one of this service's documents in the caller's account and region."""
+        return Key(call.account, call.region, self.name, type, name)

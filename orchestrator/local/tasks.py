@@ -1,0 +1,129 @@
+"""What happens later: persisted tasks, each an idempotent step that says when it wants to be called again.
+
+A task is a row (kind, key, due). The row is there before the work begins and goes away when the work says
+it is done, so a killed process goes on where it was. A step may run twice; it must not mind.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from orchestrator.local.store import Key, Store
+
+Step = Callable[[Key], float | None]
+"""Advance the thing at the key; return the seconds until the next call, or None when nothing is left to do."""
+
+LOGGER = logging.getLogger(__name__)
+LONGEST_BACKOFF_SECONDS = 30.0
+
+
+class Tasks:
+    """Runs due tasks on a pool of threads; one task never runs twice at the same time."""
+
+    def __init__(self, store: Store, *, workers: int = 16) -> None:
+        self._store = store
+        self._steps: dict[str, Step] = {}
+        self._wake = threading.Condition()
+        self._running: set[tuple[str, str]] = set()
+        self._again: set[tuple[str, str]] = set()
+        self._queue: list[tuple[float, str, str]] = []
+        self._stopped = False
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="task")
+        self._thread = threading.Thread(target=self._dispatch, name="tasks", daemon=True)
+
+    def register(self, kind: str, step: Step) -> None:
+        """Say what a task of this kind does. Must be called before ``start``."""
+        self._steps[kind] = step
+
+    def schedule(self, kind: str, key: Key, delay: float = 0.0) -> None:
+        """Call the kind's step for this key after ``delay`` seconds, or sooner if it was to be called sooner.
+
+        Scheduling inside a store transaction is part of it. When the step is running right now, it is called
+        once more afterwards: what was written before this call is always seen by a step.
+        """
+        if kind not in self._steps:
+            raise ValueError(f"no step is registered for tasks of kind {kind!r}")
+        due, name = time.time() + delay, json.dumps(key)
+        with self._store.transaction() as database:
+            database.execute(
+                "INSERT INTO tasks VALUES (?, ?, ?, 0) ON CONFLICT DO UPDATE SET due = MIN(due, excluded.due)",
+                (kind, name, due),
+            )
+        with self._wake:
+            if (kind, name) in self._running:
+                self._again.add((kind, name))
+            heapq.heappush(self._queue, (due, kind, name))
+            self._wake.notify()
+
+    def start(self) -> None:
+        """Begin running tasks, those left over from an earlier process first."""
+        with self._store.transaction() as database:
+            rows = database.execute("SELECT due, kind, key FROM tasks").fetchall()
+        with self._wake:
+            for due, kind, name in rows:
+                heapq.heappush(self._queue, (due, kind, name))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the steps that are running; their rows stay for the next process."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _dispatch(self) -> None:
+        while True:
+            with self._wake:
+                while not self._stopped and (not self._queue or self._queue[0][0] > time.time()):
+                    self._wake.wait(max(0.0, self._queue[0][0] - time.time()) if self._queue else None)
+                if self._stopped:
+                    return
+                _, kind, name = heapq.heappop(self._queue)
+                if (kind, name) in self._running or kind not in self._steps:
+                    continue
+                self._running.add((kind, name))
+            self._pool.submit(self._run, kind, name)
+
+    def _run(self, kind: str, name: str) -> None:
+        with self._store.transaction() as database:
+            row = database.execute("SELECT due, failures FROM tasks WHERE kind = ? AND key = ?", (kind, name)).fetchone()
+        delay: float | None = None
+        failures = 0
+        try:
+            if row is not None:
+                if row[0] > time.time():  # moved to later since it was queued
+                    delay, failures = row[0] - time.time(), row[1]
+                else:
+                    delay = self._steps[kind](Key(*json.loads(name)))
+        except Exception:
+            failures = row[1] + 1
+            delay = min(LONGEST_BACKOFF_SECONDS, 0.2 * 2**failures)
+            LOGGER.exception("task %s %s failed (%d times); again in %.1f s", kind, name, failures, delay)
+        finally:
+            self._finish(kind, name, delay, failures)
+
+    def _finish(self, kind: str, name: str, delay: float | None, failures: int) -> None:
+        # The store's lock before ours, as in schedule(), which may be called inside a transaction.
+        with self._store.transaction() as database, self._wake:
+            self._running.discard((kind, name))
+            if (kind, name) in self._again:
+                self._again.discard((kind, name))
+                delay = 0.0
+            if delay is None:
+                database.execute("DELETE FROM tasks WHERE kind = ? AND key = ?", (kind, name))
+                return
+            due = time.time() + delay
+            database.execute(
+                "INSERT INTO tasks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET due = ?, failures = ?",
+                (kind, name, due, failures, due, failures),
+            )
+            heapq.heappush(self._queue, (due, kind, name))
+            self._wake.notify()

@@ -1,0 +1,132 @@
+"""What every service of the embedded AWS can reach: the store, the tasks, other services through boto3, events."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from orchestrator.local.store import Store
+from orchestrator.local.tasks import Tasks
+
+ROLE_SESSION_SECONDS = 3600
+CONFIGURATION = Config(
+    retries={"mode": "standard", "total_max_attempts": 3},
+    connect_timeout=5,
+    read_timeout=120,
+    max_pool_connections=32,
+    s3={"addressing_style": "path"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Keys for a child process or a client."""
+
+    access_key: str
+    secret_key: str
+    session_token: str = ""
+
+
+class World:
+    """The embedded AWS as its own services see it.
+
+    ``endpoint`` is the gateway's URL, ``home`` the folder with all state, ``accounts`` maps a friendly name
+    (``orchestrator``, ``dev``) to an account id.
+    """
+
+    def __init__(self, home: Path, endpoint: str, accounts: Mapping[str, str], region: str) -> None:
+        self.home = home
+        self.endpoint = endpoint
+        self.accounts = dict(accounts)
+        self.region = region
+        self.store = Store(home / "state.db")
+        self.tasks = Tasks(self.store)
+        self._clients: dict[tuple[str, ...], Any] = {}
+        self._sessions: dict[tuple[str, str], tuple[float, Credentials]] = {}
+        self._lock = threading.Lock()
+        self._making = threading.Lock()  # botocore's client factory is not thread-safe
+        self._session = boto3.Session()
+
+    def now(self) -> float:
+        """POSIX seconds."""
+        return time.time()
+
+    def client(self, service: str, account: str, region: str, role_arn: str = "") -> Any:
+        """A boto3 client on the gateway, as the account itself or as a role of it (session kept and renewed)."""
+        credentials = self.assume(role_arn, "embedded-aws") if role_arn else Credentials(account, "local")
+        name = (service, region, credentials.access_key)
+        with self._lock:
+            client = self._clients.get(name)
+        if client is None:
+            with self._making:
+                client = self._session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=self.endpoint,
+                    aws_access_key_id=credentials.access_key,
+                    aws_secret_access_key=credentials.secret_key,
+                    aws_session_token=credentials.session_token or None,
+                    config=CONFIGURATION,
+                )
+            with self._lock:
+                self._clients[name] = client
+        return client
+
+    def assume(self, role_arn: str, session_name: str) -> Credentials:
+        """Temporary keys of a role, through STS; kept until five minutes before they end."""
+        name = (role_arn, session_name)
+        with self._lock:
+            kept = self._sessions.get(name)
+        if kept and kept[0] > time.time() + 300:
+            return kept[1]
+        account = role_arn.split(":")[4]
+        answer = self.client("sts", account, self.region).assume_role(
+            RoleArn=role_arn, RoleSessionName=session_name[:64], DurationSeconds=ROLE_SESSION_SECONDS
+        )["Credentials"]
+        credentials = Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        with self._lock:
+            self._sessions[name] = (time.time() + ROLE_SESSION_SECONDS, credentials)
+        return credentials
+
+    def child_environment(self, role_arn: str, region: str, session_name: str) -> dict[str, str]:
+        """The AWS variables of a child process (job, endpoint, Lambda): its role's keys and nothing else."""
+        credentials = self.assume(role_arn, session_name)
+        return {
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+            "AWS_SESSION_TOKEN": credentials.session_token,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def emit(
+        self,
+        account: str,
+        region: str,
+        source: str,
+        detail_type: str,
+        detail: Mapping[str, Any],
+        resources: Sequence[str] = (),
+    ) -> None:
+        """Put an event of an AWS service (``source`` as ``aws.codepipeline``) on the account's default bus."""
+        self.client("events", account, region).put_events(
+            Entries=[
+                {
+                    "Source": source,
+                    "DetailType": detail_type,
+                    "Detail": json.dumps(detail),
+                    "Resources": list(resources),
+                    "EventBusName": "default",
+                }
+            ]
+        )
