@@ -94,7 +94,9 @@ class Tasks:
 
     def _run(self, kind: str, name: str) -> None:
         with self._store.transaction() as database:
-            row = database.execute("SELECT due, failures FROM tasks WHERE kind = ? AND key = ?", (kind, name)).fetchone()
+            row = database.execute(
+                "SELECT due, failures FROM tasks WHERE kind = ? AND key = ?", (kind, name)
+            ).fetchone()
         delay: float | None = None
         failures = 0
         try:

@@ -53,7 +53,7 @@ class World:
         self._sessions: dict[tuple[str, str], tuple[float, Credentials]] = {}
         self._lock = threading.Lock()
         self._making = threading.Lock()  # botocore's client factory is not thread-safe
-        self._session = boto3.Session()
+        self._session: Any = boto3.Session()
 
     def now(self) -> float:
         """POSIX seconds."""
