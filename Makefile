@@ -1,0 +1,53 @@
+# Two commands: `make demo` and `make test`. Both set up what they need, from nothing, once.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TORCH  ?= torch==2.13.0
+
+.PHONY: demo test check lint types package bench clean schema expected
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    set up, then run the whole product on this machine (no AWS account)"
+	@echo "make test    set up, then run every test"
+	@echo "make check   linters and types     make bench   figures     make package   the Lambda zip"
+
+$(VENV)/.installed: setup.py
+	@test -x $(BIN)/python || { echo "▸ making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "▸ installing the product and its embedded AWS"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "▸ installing the test tools"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,test]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	@$(BIN)/mlops demo
+
+test: $(VENV)/.installed-test check
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: lint types
+
+lint: $(VENV)/.installed-test
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test
+	@$(BIN)/mypy
+
+torch: $(VENV)/.installed-test
+	@$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)'
+
+schema: $(VENV)/.installed
+	@$(BIN)/python -m orchestrator.schema
+
+bench: $(VENV)/.installed-test
+	@$(BIN)/python -m bench
+
+package: $(VENV)/.installed
+	@$(BIN)/python -m orchestrator.infra.lambda_package dist/orchestrator.zip
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

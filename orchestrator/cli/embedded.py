@@ -1,0 +1,92 @@
+"""Start and stop the embedded AWS as a background process, and install the orchestrator in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from orchestrator.cli import home
+from orchestrator.cli.console import Console
+from orchestrator.errors import Conflict, OrchestratorError, SettingsMissing
+
+START_SECONDS = 120.0
+STOP_SECONDS = 30.0
+
+
+def start(folder: Path, console: Console, *, port: int = 0) -> home.Running:
+    """Start the embedded AWS in this folder, or find it running; it outlives this process.
+
+    Raises SettingsMissing when the ``local`` extra is not installed and OrchestratorError when the server
+    does not come up; both say what to do.
+    """
+    running = home.read(folder)
+    if running is None:
+        require_local_extra()
+        folder.mkdir(parents=True, exist_ok=True)
+        running = _launch(folder, port)
+        console.say(f"  embedded AWS up at {running.endpoint} (state in {folder})")
+    home.activate(folder)
+    return running
+
+
+def require_local_extra() -> None:
+    """Raise SettingsMissing when moto and its friends are not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("moto", "werkzeug", "uvicorn", "xgboost", "sklearn") if find_spec(name) is None]
+    if missing:
+        raise SettingsMissing(
+            f"The embedded AWS needs packages that are not installed: {', '.join(missing)}.",
+            hint="pip install 'mlops-orchestrator[local]'",
+        )
+
+
+def _launch(folder: Path, port: int) -> home.Running:
+    """Spawn the server in a session of its own and wait until it has written ``local.json``."""
+    log = folder / "server.log"
+    command = [sys.executable, "-m", "orchestrator.local", "--home", str(folder), "--port", str(port)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        running = home.read(folder)
+        if running is not None:
+            return running
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    last = log.read_text(errors="replace").strip().splitlines()[-5:]
+    raise OrchestratorError(
+        "The embedded AWS did not start. Its last words:\n  " + "\n  ".join(last),
+        hint=f"Read {log}; if another process holds the folder, run `mlops local down`.",
+    )
+
+
+def stop(folder: Path) -> bool:
+    """Stop the embedded AWS of this folder and its children; whether it was running."""
+    running = home.read(folder)
+    if running is None:
+        return False
+    os.kill(running.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        if not home.alive(running.pid):
+            return True
+        time.sleep(0.05)
+    raise Conflict(
+        f"The embedded AWS (process {running.pid}) did not stop within {STOP_SECONDS:.0f} s.",
+        hint=f"kill -9 {running.pid} is safe: the next `mlops local up` goes on where it was.",
+    )
+
+
+def reset(folder: Path) -> None:
+    """Stop and forget everything in this folder."""
+    stop(folder)
+    if folder.exists() and not (folder / "state.db").exists() and any(folder.iterdir()):
+        raise Conflict(f"{folder} does not look like the home of an embedded AWS; nothing was deleted.")
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,70 @@
+"""Where the embedded AWS of this user lives on disk, and which one is up.
+
+``MLOPS_HOME`` (default ``~/.mlops``) holds one folder for each embedded AWS (``local``, ``demo``) and the file
+``active``, which names the one that commands talk to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+def root() -> Path:
+    """The user's folder."""
+    return Path(os.environ.get("MLOPS_HOME") or Path.home() / ".mlops").expanduser().absolute()
+
+
+def home(name: str) -> Path:
+    """The folder of one embedded AWS."""
+    return root() / name
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An embedded AWS that is up: its folder, URL, process id and accounts (name -> id)."""
+
+    home: Path
+    endpoint: str
+    pid: int
+    accounts: dict[str, str]
+    region: str
+
+
+def read(folder: Path) -> Running | None:
+    """The embedded AWS of this folder, if it is up."""
+    try:
+        document: dict[str, Any] = json.loads((folder / "local.json").read_text())
+    except (OSError, ValueError):
+        return None
+    if not alive(document["pid"]):
+        return None
+    return Running(folder, document["endpoint"], document["pid"], document["accounts"], document["region"])
+
+
+def active() -> Running | None:
+    """The embedded AWS that commands talk to, if one is up."""
+    try:
+        return read(Path((root() / "active").read_text().strip()))
+    except OSError:
+        return None
+
+
+def activate(folder: Path) -> None:
+    """Make this the one that commands talk to."""
+    root().mkdir(parents=True, exist_ok=True)
+    (root() / "active").write_text(str(folder))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process with this id exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
