@@ -1,4 +1,4 @@
-"""Packaging metadata: ``orchestrator`` plus the catalog (blueprints, templates, schema) it reads at run time."""
+"""Packaging metadata: ``orchestrator`` plus the catalog (blueprints, templates, pipelines) it reads at run time."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ CATALOG = "orchestrator.catalog"
 
 def catalog_packages() -> dict[str, str]:
     """Package name -> folder for every folder of the catalog, so that a wheel carries the data files."""
-    packages = {CATALOG: "."}
+    packages = {}
     for top in ("blueprints", "templates", "pipelines"):
         for folder in [ROOT / top, *sorted(path for path in (ROOT / top).rglob("*") if path.is_dir())]:
             if "__pycache__" not in folder.parts:
@@ -32,8 +32,7 @@ setup(
     package_dir=catalog_packages(),
     package_data={
         "orchestrator": ["*.json", "py.typed"],
-        **{name: ["*"] for name in catalog_packages() if name != CATALOG},
-        CATALOG: ["mlops-config.schema.json"],
+        **{name: ["*"] for name in catalog_packages()},
     },
     install_requires=["boto3>=1.40", "jinja2>=3.1.5", "jsonschema>=4.23", "pyyaml>=6.0.2"],
     extras_require={
@@ -42,6 +41,16 @@ setup(
             "xgboost-cpu>=3.0",
             "scikit-learn>=1.5",
             "uvicorn[standard]>=0.34",
+        ],
+        "test": [
+            "pytest>=8.3",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.120",
+            "mypy>=1.14",
+            "ruff>=0.9",
+            "cfn-lint>=1.40",
+            "types-PyYAML",
+            "types-jsonschema",
         ],
     },
     entry_points={"console_scripts": ["mlops = orchestrator.cli.__main__:main"]},
