@@ -45,12 +45,18 @@ def read(folder: Path) -> Running | None:
     return Running(folder, document["endpoint"], document["pid"], document["accounts"], document["region"])
 
 
-def active() -> Running | None:
-    """The embedded AWS that commands talk to, if one is up."""
+def last() -> Path | None:
+    """The folder of the embedded AWS that was made active last, up or not."""
     try:
-        return read(Path((root() / "active").read_text().strip()))
+        return Path((root() / "active").read_text().strip())
     except OSError:
         return None
+
+
+def active() -> Running | None:
+    """The embedded AWS that commands talk to, if one is up."""
+    folder = last()
+    return read(folder) if folder else None
 
 
 def activate(folder: Path) -> None:
