@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from orchestrator.local.protocol.models import session
 from orchestrator.local.store import Store
 from orchestrator.local.tasks import Tasks
 
@@ -23,6 +24,7 @@ CONFIGURATION = Config(
     read_timeout=120,
     max_pool_connections=32,
     s3={"addressing_style": "path"},
+    proxies={},  # a proxy of the user's environment must not stand between this machine and itself
 )
 
 
@@ -53,7 +55,7 @@ class World:
         self._sessions: dict[tuple[str, str], tuple[float, Credentials]] = {}
         self._lock = threading.Lock()
         self._making = threading.Lock()  # botocore's client factory is not thread-safe
-        self._session: Any = boto3.Session()
+        self._session: Any = boto3.Session(botocore_session=session())
 
     def now(self) -> float:
         """POSIX seconds."""
@@ -107,6 +109,7 @@ class World:
             "AWS_DEFAULT_REGION": region,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1,localhost",
         }
 
     def emit(

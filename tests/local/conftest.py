@@ -1,0 +1,58 @@
+"""The embedded AWS inside the test process: ``aws`` starts one in the test's own folder on a free port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.local.embedded import EmbeddedAws
+from orchestrator.local.world import World
+
+
+class Aws:
+    """An embedded AWS that a test can talk to and start again."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._embedded = EmbeddedAws(home)
+        self._embedded.start()
+
+    @property
+    def world(self) -> World:
+        return self._embedded.world
+
+    @property
+    def endpoint(self) -> str:
+        return self._embedded.endpoint
+
+    @property
+    def services(self) -> dict[str, Any]:
+        """Our own services by botocore name."""
+        return self._embedded.services
+
+    def account(self, account: str) -> str:
+        """The id of an account given by its name; an id stays as it is."""
+        return self.world.accounts.get(account, account)
+
+    def client(self, service: str, account: str = "orchestrator", region: str = "us-east-1") -> Any:
+        return self.world.client(service, self.account(account), region)
+
+    def restart(self) -> None:
+        """Stop and start again on the same home and port; old clients keep working."""
+        port = int(self.endpoint.rpartition(":")[2])
+        self._embedded.stop()
+        self._embedded = EmbeddedAws(self.home, port)
+        self._embedded.start()
+
+    def stop(self) -> None:
+        self._embedded.stop()
+
+
+@pytest.fixture
+def aws(tmp_path: Path) -> Iterator[Aws]:
+    running = Aws(tmp_path / "home")
+    yield running
+    running.stop()
