@@ -57,6 +57,16 @@ class Service:
     def recover(self) -> None:
         """Called once after a start, when the gateway already answers; look after what a dead process left."""
 
+    def close(self) -> None:
+        """Called once on a clean stop, after the last request and before the store closes; let go of children."""
+
+    def control(self, path: str, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Answer a request to ``/_local/<package of the service>/<path>``: what AWS has no API for.
+
+        ``body`` and the answer are JSON objects; errors are ServiceErrors.
+        """
+        raise ServiceError("NotFound", f"{self.name} has no local control {method} {path!r}", 404)
+
     def key(self, call: Call, type: str, name: str) -> Key:
         """The key of one of this service's documents in the caller's account and region."""
         return Key(call.account, call.region, self.name, type, name)
