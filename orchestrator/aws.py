@@ -43,8 +43,9 @@ class Aws:
         self._roles: dict[str, tuple[dict[str, str], float]] = {}
 
     def call(
-        self, service: str, operation: str, *, account: str = "", region: str = "", role: str = "read", **parameters: Any
-    ) -> dict[str, Any]:
+        self, service: str, operation: str, *, account: str = "", region: str = "", role: str = "read",
+        **parameters: Any,
+    ) -> dict[str, Any]:  # fmt: skip
         """One API call: ``call("s3", "head_object", Bucket=..., Key=...)``.
 
         ``account`` and ``region`` default to the orchestrator's; in another account ``role`` (``read`` or
