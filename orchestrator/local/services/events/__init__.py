@@ -1,0 +1,1 @@
+"""EventBridge: buses, rules and schedules that really deliver, at least once and in spite of a crash."""
