@@ -74,7 +74,7 @@ def test_the_whole_event_can_stand_in_a_template() -> None:
 
 
 @pytest.mark.parametrize("target, reason", [
-    ({"Input": "{}", "InputPath": "$"}, "Only one of Input, InputPath, or InputTransformer must be provided for target 1."),
+    ({"Input": "{}", "InputPath": "$"}, "Only one of Input, InputPath, or InputTransformer"),
     ({"Input": "{"}, "JSON syntax error in input for target 1"),
     ({"InputPath": "detail"}, "not a JSON path"),
     ({"InputPath": "$['detail']"}, "not a JSON path"),

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -140,7 +141,7 @@ def _wildcard_expression(text: str) -> re.Pattern[str]:
     parts = re.findall(r"\\[*\\]|\*|[^*\\]+|\\", text)
     if "\\" in parts:
         raise ValueError("Invalid escape character in wildcard")
-    if any(left == right == "*" for left, right in zip(parts, parts[1:], strict=False)):
+    if any(left == right == "*" for left, right in itertools.pairwise(parts)):
         raise ValueError("Consecutive wildcard characters")
     literal = {"*": ".*", r"\*": r"\*", r"\\": r"\\"}
     return re.compile("".join(literal.get(part) or re.escape(part) for part in parts), re.DOTALL)
@@ -250,10 +251,10 @@ def _fault_of_anything_but(operand: Any) -> str:
     unwanted = _listed(operand)
     if not unwanted:
         return "Empty arrays are not allowed"
-    if any(isinstance(each, dict | list) for each in unwanted):
-        return "Inside anything but list, start|null|boolean is not supported."
-    kinds = {str if isinstance(each, str) else type(each) if isinstance(each, bool) else float for each in unwanted}
-    return "" if len(kinds) == 1 or not isinstance(operand, list) else "Inside anything but list, types must not be mixed"
+    if any(isinstance(each, bool) or not isinstance(each, str | int | float) for each in unwanted):
+        return "Inside anything but, only strings and numbers are supported"
+    kinds = {"text" if isinstance(each, str) else "number" for each in unwanted}
+    return "" if len(kinds) == 1 else "Inside anything but list, types must not be mixed"
 
 
 class Operator(NamedTuple):
