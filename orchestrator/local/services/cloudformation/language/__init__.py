@@ -1,0 +1,1 @@
+"""The template language: text to a template, names to values, conditions, parameters, references. Pure."""
