@@ -90,3 +90,8 @@ def reset(folder: Path) -> None:
     if folder.exists() and not (folder / "state.db").exists() and any(folder.iterdir()):
         raise Conflict(f"{folder} does not look like the home of an embedded AWS; nothing was deleted.")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def install(running: home.Running, console: Console) -> dict[str, str]:
+    """Install the orchestrator in the embedded AWS, or update it; returns the outputs of its stack."""
+    raise NotImplementedError

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from orchestrator.validate import validate
 
     catalog, settings = load_catalog(), target.settings_for_reading(arguments, console)
-    decided = plan(validate(config.read(arguments.config), catalog, settings), settings, catalog)
+    decided = plan(validate(config.read_packed(arguments.config), catalog, settings), settings, catalog)
     rendering = render(decided, catalog, settings)
     bundle = package(rendering)
     folder = Path(arguments.out)

@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from orchestrator.blueprint import load_catalog
     from orchestrator.validate import validate
 
-    body = config.read(arguments.config)
+    body = config.read_packed(arguments.config)
     workload = validate(body, load_catalog(), target.settings_for_reading(arguments, console))
     document = {
         "valid": True,

@@ -1,0 +1,79 @@
+"""An embedded AWS of its own, as a process, with the orchestrator installed: what a user has after `mlops local up`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import embedded, home
+from orchestrator.cli.console import Console
+from orchestrator.cli.walk import Event, Walk
+
+PIPELINES = Path(__file__).parent.parent.parent / "pipelines"
+QUIET = Console(quiet=True)
+
+
+class Machine:
+    """One embedded AWS in a folder; survives being killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "aws"
+        self.running = embedded.start(self.home, QUIET)
+        self.outputs = embedded.install(self.running, QUIET)
+        self._walks = 0
+
+    def walk(self, example: str) -> Walk:
+        """A walk of an example with a scratch folder of its own."""
+        self._walks += 1
+        scratch = self.folder / f"walk-{self._walks}"
+        scratch.mkdir()
+        return Walk(self.running, PIPELINES / example, scratch)
+
+    def kill(self) -> None:
+        """kill -9 of the server alone; its children live on, as after a crash."""
+        os.kill(self.running.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while home.alive(self.running.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def restart(self) -> None:
+        """Start again on the same folder and port."""
+        port = int(self.running.endpoint.rsplit(":", 1)[1])
+        self.running = embedded.start(self.home, QUIET, port=port)
+
+    def stop(self) -> None:
+        """Clean stop."""
+        embedded.stop(self.home)
+
+
+def finish(walk: Walk, project: str, run: str, decide: Callable[[Event], bool] = lambda event: True) -> dict[str, str]:
+    """Follow a run to its end, approving where ``decide`` says so; (stage/action) -> last status."""
+    last = {}
+    for event in walk.follow(project, run):
+        last[f"{event.stage}/{event.action}"] = event.status
+        if event.approval and decide(event):
+            walk.approve(project, event.approval, "approved by a test")
+    return last
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """An embedded AWS for the tests of one module."""
+    folder = tmp_path_factory.mktemp("machine")
+    previous = os.environ.get("MLOPS_HOME")
+    os.environ["MLOPS_HOME"] = str(folder / "home")
+    made = Machine(folder)
+    try:
+        yield made
+    finally:
+        made.stop()
+        if previous is None:
+            del os.environ["MLOPS_HOME"]
+        else:
+            os.environ["MLOPS_HOME"] = previous

@@ -1,0 +1,40 @@
+"""Every runnable example goes from a Git commit to live endpoints that answer as the model does in process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.aws import Aws
+from orchestrator.cli import embedded
+from orchestrator.status import endpoints
+from tests.e2e.conftest import PIPELINES, Machine, finish
+
+pytestmark = pytest.mark.xdist_group("walk")
+EXAMPLES = sorted(path.parent.name for path in PIPELINES.glob("*/mlops-config.json"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_from_commit_to_production(machine: Machine, example: str) -> None:
+    walk = machine.walk(example)
+    needed = (walk.example / "requires.txt").read_text().split() if (walk.example / "requires.txt").exists() else []
+    for package in needed:
+        pytest.importorskip(package)
+    walk.write_data(machine.outputs["AssetsBucket"])
+    repository: Path = walk.repository()
+    embedded.link_repository(machine.running, repository)
+    walk.commit(repository, "first")
+    project = f"mlops-pipeline-{walk.config['model_name']}-workload"
+
+    states = finish(walk, project, walk.wait_for_run(project))
+
+    assert set(states.values()) == {"Succeeded"}, states
+    walk.target.enter()
+    found = endpoints(Aws(walk.target.settings()), project)
+    assert [endpoint.stage for endpoint in found] == [stage["name"] for stage in walk.config["stages"]]
+    for endpoint in found:
+        assert endpoint.status == "InService"
+        reference = walk.reference_predictions(endpoint.model_data_url)
+        assert walk.endpoint_predictions(endpoint.account, endpoint.name) == pytest.approx(reference, abs=1e-4)
+        assert walk.accuracy(reference) > 0.9
