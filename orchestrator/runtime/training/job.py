@@ -1,0 +1,89 @@
+"""What a training job is told to do, and what it leaves behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator.runtime.process import read_json, write_json
+
+Status = Literal["Completed", "Failed", "Stopped", "MaxRuntimeExceeded"]
+
+GRACE_SECONDS = 120.0
+"""Between SIGTERM and SIGKILL; the contract's own number."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """``kind`` is the container's kind (``xgboost``, ``sklearn``, ``pytorch``, ``command``).
+
+    ``command`` is the registered command of the image; ``entrypoint`` replaces the program of an image we know.
+    ``channels`` are the members of ``inputdataconfig.json``.
+    """
+
+    name: str
+    arn: str
+    region: str
+    kind: str
+    instance_type: str = "local"
+    hyperparameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    channels: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    command: Sequence[str] = ()
+    entrypoint: Sequence[str] = ()
+    metric_definitions: Sequence[Mapping[str, str]] = ()
+    checkpoints: str = ""
+    max_runtime_seconds: float = 86400
+    grace_seconds: float = GRACE_SECONDS
+    isolation: str = "auto"
+
+    @property
+    def script(self) -> str:
+        """The user's program in script mode, or nothing for a built-in algorithm."""
+        return str(decoded(self.hyperparameters.get("sagemaker_program", "")))
+
+    def write(self, folder: Path) -> None:
+        """Store the job as ``job.json``."""
+        write_json(folder / "job.json", dataclasses.asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Job:
+        """The job of the folder."""
+        document = read_json(folder / "job.json")
+        if document is None:
+            raise FileNotFoundError(folder / "job.json")
+        return cls(**document)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Exit:
+    """How a job ended. ``metrics`` are the last values of the metric definitions that were seen."""
+
+    status: Status
+    exit_code: int
+    started: float
+    ended: float
+    reason: str = ""
+    metrics: Sequence[Mapping[str, Any]] = ()
+    artifacts: Sequence[str] = ()
+
+    def write(self, folder: Path) -> None:
+        """Store it as ``exit.json``: the job is over."""
+        write_json(folder / "exit.json", dataclasses.asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Exit | None:
+        """How the job of the folder ended, or None when it has not."""
+        document = read_json(folder / "exit.json")
+        return None if document is None else cls(**document)
+
+
+def decoded(text: str) -> Any:
+    """A hyperparameter's value as the SDK meant it: JSON where it is JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
