@@ -24,18 +24,15 @@ class Commit:
         self._where = {"repositoryName": repository, "commitSpecifier": commit}
         self.name = f"{repository}@{commit}"
 
-    def config(self) -> Any | None:
-        """The parsed ``mlops-config.json`` at the root, or None when the commit has none.
-
-        Raises BadRequest when it is not JSON.
-        """
+    def config(self) -> bytes | None:
+        """The ``mlops-config.json`` at the root as it was written, or None when the commit has none."""
         try:
             answer = self._aws.call("codecommit", "get_file", filePath=CONFIG_FILE, **self._where)
         except AwsFailed as error:
             if error.code in ABSENT_FILE:
                 return None
             raise
-        return parse(answer["fileContent"], f"{CONFIG_FILE} of {self.name}")
+        return bytes(answer["fileContent"])
 
     def folder(self, path: str) -> Mapping[str, File] | None:
         """Every file below a folder, by its path relative to it; None when the commit has no such folder.
@@ -46,7 +43,7 @@ class Commit:
         if root.startswith(("/", "..")):
             return None
         files: dict[str, File] = {}
-        folders = [root]
+        folders, size = [root], 0
         while folders:
             try:
                 answer = self._aws.call("codecommit", "get_folder", folderPath=folders.pop(), **self._where)
@@ -61,8 +58,10 @@ class Commit:
                 )
             folders += [folder["absolutePath"] for folder in answer.get("subFolders", [])]
             for file in answer.get("files", []):
-                files[posixpath.relpath(file["absolutePath"], root)] = self._file(file)
-                if sum(len(known.data) for known in files.values()) > LARGEST_SOURCE_BYTES:
+                read = self._file(file)
+                files[posixpath.relpath(file["absolutePath"], root)] = read
+                size += len(read.data)
+                if size > LARGEST_SOURCE_BYTES:
                     raise BadRequest(f"The folder {path} of {self.name} is larger than {LARGEST_SOURCE_BYTES:,} bytes.")
         return files
 

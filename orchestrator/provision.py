@@ -23,6 +23,7 @@ from orchestrator.aws import ABSENT_OBJECT, Aws
 from orchestrator.errors import AwsFailed, Conflict
 from orchestrator.model import Bundle, Outcome, Plan, Receipt, Rendering
 
+BUNDLES = "mlops_provisioned_pipelines"
 LARGEST_TEMPLATE_BODY = 51_200
 """Bytes; a larger template must come from S3 (CloudFormation API, ``TemplateBody``)."""
 LONGEST_WAIT_SECONDS = 20.0
@@ -35,12 +36,23 @@ NO_UPDATES = "No updates are to be performed"
 
 
 @dataclass(frozen=True, slots=True)
+class Deployed:
+    """What stands there now, and what provisioning would make of it. ``bundle`` is empty when there is none."""
+
+    outcome: Outcome
+    stack_status: str = ""
+    frame_changes: bool = False
+    bundle: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class _Stack:
     """The CodePipeline stack as it stands."""
 
     id: str
     status: str
     frame: str
+    parameters: Mapping[str, str]
 
     @property
     def busy(self) -> bool:
@@ -78,6 +90,23 @@ def provision(plan: Plan, rendering: Rendering, bundle: Bundle, aws: Aws) -> Rec
         if stack is None:
             raise _changed_meanwhile(plan.project)
     return _bring_up_to_date(aws, wish, stack)
+
+
+def deployed(plan: Plan, rendering: Rendering, bundle: Bundle, aws: Aws) -> Deployed:
+    """What provisioning would find and do; nothing is changed."""
+    wish = _wish(plan, rendering, bundle)
+    stack = _describe(aws, plan.pipeline_stack)
+    if stack is None or stack.status in NEVER_LIVED:
+        return Deployed("created", stack.status if stack else "")
+    # A workload's bundle lies at a key of its frame, so the deployed one may have another key than the new one.
+    prefix = f"{BUNDLES}/{plan.project}/"
+    keys = [
+        value for value in stack.parameters.values() if value.startswith(prefix) and value.endswith("/template.zip")
+    ]
+    data = _read(aws, keys[0] if keys else plan.bundle_key)
+    frame_changes = stack.frame != wish.frame
+    same = hashlib.sha256(data).hexdigest() == bundle.digest and not frame_changes
+    return Deployed("unchanged" if same else "updated", stack.status, frame_changes, data)
 
 
 def _wish(plan: Plan, rendering: Rendering, bundle: Bundle) -> _Wish:
@@ -118,6 +147,16 @@ def _head(aws: Aws, wish: _Wish) -> tuple[str, str] | None:
             return None
         raise
     return answer.get("Metadata", {}).get("bundle-digest", ""), answer["ETag"]
+
+
+def _read(aws: Aws, key: str) -> bytes:
+    try:
+        answer = aws.call("s3", "get_object", Bucket=aws.settings.assets_bucket, Key=key)
+    except AwsFailed as error:
+        if error.code in ABSENT_OBJECT:
+            return b""
+        raise
+    return bytes(answer["Body"].read())
 
 
 def _write_first(aws: Aws, wish: _Wish) -> None:
@@ -167,7 +206,8 @@ def _describe(aws: Aws, name: str) -> _Stack | None:
     if stack["StackStatus"] == "DELETE_COMPLETE":
         return None
     tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
-    return _Stack(stack["StackId"], stack["StackStatus"], tags.get("mlops:frame-digest", ""))
+    parameters = {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}
+    return _Stack(stack["StackId"], stack["StackStatus"], tags.get("mlops:frame-digest", ""), parameters)
 
 
 def _create(aws: Aws, wish: _Wish) -> str:
@@ -218,7 +258,7 @@ def _stack_request(aws: Aws, wish: _Wish) -> dict[str, Any]:
 
 def _upload_template(aws: Aws, wish: _Wish) -> str:
     settings = aws.settings
-    key = f"mlops_provisioned_pipelines/{wish.plan.project}/frames/{wish.frame[:32]}.json"
+    key = f"{BUNDLES}/{wish.plan.project}/frames/{wish.frame[:32]}.json"
     body = wish.rendering.pipeline_template.encode()
     aws.call("s3", "put_object", Bucket=settings.assets_bucket, Key=key, Body=body, ContentType="application/json")
     suffix = "amazonaws.com.cn" if settings.partition == "aws-cn" else "amazonaws.com"

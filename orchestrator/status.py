@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.aws import Aws
+from orchestrator.deployed import Endpoint
+from orchestrator.deployed import endpoints as endpoints_of
 from orchestrator.errors import AwsFailed, Conflict, Failure, NotFound
 from orchestrator.reasons import of_action, of_stack
 from orchestrator.runs import ActionRun, Run, Target, Waiting, actions, pipeline_state, runs, targets, waiting
@@ -69,20 +71,6 @@ class Approval:
     since: datetime | None = None
     results: Mapping[str, str] = dataclasses.field(default_factory=dict)
     changes: tuple[Mapping[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An endpoint a stage's stack holds, as SageMaker describes it."""
-
-    stage: str
-    account: str
-    region: str
-    name: str
-    state: str
-    config: str = ""
-    instances: int = 0
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,25 +170,13 @@ def project_status(aws: Aws, project: str) -> ProjectStatus:
         tuple(_stage(stage) for stage in state["stageStates"]),
         approvals,
         _failure(aws, project, found, done, places),
-        endpoints(aws, places),
+        endpoints_of(aws, places),
     )
 
 
-def endpoints(aws: Aws, places: Iterable[Target]) -> tuple[Endpoint, ...]:
-    """The endpoints of all stages; a stack that is not there yet has none."""
-    found = []
-    for place in places:
-        where = {"account": place.account, "region": place.region}
-        try:
-            held = aws.call("cloudformation", "describe_stack_resources", StackName=place.stack, **where)
-        except AwsFailed as error:
-            if error.code in UNREADABLE:
-                continue
-            raise
-        for resource in held["StackResources"]:
-            if resource["ResourceType"] == "AWS::SageMaker::Endpoint" and resource.get("PhysicalResourceId"):
-                found.append(_endpoint(aws, place, resource["PhysicalResourceId"].rpartition("/")[2]))
-    return tuple(found)
+def endpoints(aws: Aws, project: str) -> tuple[Endpoint, ...]:
+    """The endpoints of all stages, in the order of deployment. Raises NotFound for an unknown project."""
+    return endpoints_of(aws, targets(aws, project))
 
 
 def old_pipeline_state(aws: Aws, pipeline_id: str) -> dict[str, Any] | str:
@@ -346,29 +322,6 @@ def _failure(
     if failed:
         return of_action(aws, failed[-1], places)
     return Failure("run", run.reason or "CodePipeline gives no reason.")
-
-
-def _endpoint(aws: Aws, place: Target, name: str) -> Endpoint:
-    stage = place.stage.removeprefix("Deploy-")
-    try:
-        answer = aws.call(
-            "sagemaker", "describe_endpoint", account=place.account, region=place.region, EndpointName=name
-        )
-    except AwsFailed as error:
-        if error.code in UNREADABLE:
-            return Endpoint(stage, place.account, place.region, name, "Absent")
-        raise
-    count = sum(variant.get("CurrentInstanceCount", 0) for variant in answer.get("ProductionVariants", []))
-    return Endpoint(
-        stage,
-        place.account,
-        place.region,
-        name,
-        answer["EndpointStatus"],
-        answer.get("EndpointConfigName", ""),
-        count,
-        answer.get("FailureReason", ""),
-    )
 
 
 def _bundle_digest(aws: Aws, done: Iterable[ActionRun]) -> str:
