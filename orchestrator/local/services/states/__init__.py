@@ -1,0 +1,5 @@
+"""AWS Step Functions: durable STANDARD state machines."""
+
+from orchestrator.local.services.states.service import StepFunctions
+
+SERVICE = StepFunctions

@@ -1,0 +1,211 @@
+"""The calls of Task states: made as the state machine's role, each remembered before and after.
+
+A call that a dead process may have made is made again with the same idempotency token. A job it may have started
+is adopted when its tags say that this execution started it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from typing import Any
+
+from botocore.exceptions import ClientError, ParamValidationError
+
+from orchestrator.local.services.states.errors import RUNTIME, TASK_FAILED, StateFailure
+from orchestrator.local.services.states.executions import CALL, Executions
+from orchestrator.local.services.states.integrations import (
+    Integration,
+    error_name,
+    prepared,
+    resolve,
+    to_request,
+    to_result,
+)
+from orchestrator.local.services.states.intrinsics import to_json
+from orchestrator.local.services.states.machine import Machine
+from orchestrator.local.store import Key
+from orchestrator.local.world import World
+
+LOGGER = logging.getLogger(__name__)
+
+FIRST_POLL_SECONDS = 0.2
+LONGEST_POLL_SECONDS = 1.0
+FINISHED = frozenset({"Completed", "Failed", "Stopped"})
+EXECUTION_TAG = "AWS_STEP_FUNCTIONS_EXECUTION_ARN"
+MANAGED_TAG = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
+TOKENS = uuid.UUID("3f0e2f55-6a2d-4a0b-9d0e-5b6f0c6f2a11")
+
+Document = dict[str, Any]
+
+
+class Calls:
+    """Makes the calls that executions have written down."""
+
+    def __init__(self, world: World, executions: Executions) -> None:
+        self.world = world
+        self.store = world.store
+        self.executions = executions
+        world.tasks.register(CALL, self._step)
+
+    def _step(self, key: Key) -> float | None:
+        call = self.store.get(key)
+        if call is None:
+            return None
+        integration = resolve(call["resource"])
+        if call.get("givenUp"):
+            self._abandon(key, call, integration)
+            return None
+        try:
+            if "submitted" in call:
+                return self._poll(key, call, integration)
+            return self._make(key, call, integration)
+        except StateFailure as failure:
+            self._finish(key, failure=failure)
+            return None
+
+    def _make(self, key: Key, call: Document, integration: Integration) -> float | None:
+        number = key.name.rpartition("/")[2]
+        if not call.get("began"):
+            with self.store.transaction():
+                self.store.patch(key, began=True)
+                self.executions.change(execution_key(key), lambda machine: machine.began(number))
+        output = self._request(key, call, integration)
+        if integration.job is None:
+            self._finish(key, output=output)
+            return None
+        with self.store.transaction():
+            self.store.patch(key, submitted=self.world.now())
+            self.executions.change(execution_key(key), lambda machine: machine.submitted(number, output))
+        return FIRST_POLL_SECONDS
+
+    def _request(self, key: Key, call: Document, integration: Integration) -> Any:
+        client = self._client(key, call, integration)
+        model = integration.model
+        request = to_request(model.input_shape, prepared(integration, call["parameters"]))
+        if not isinstance(request, dict):
+            raise StateFailure(RUNTIME, f"The Parameters '{to_json(request)}' are not an object")
+        for member in model.idempotent_members:
+            request.setdefault(member, str(uuid.uuid5(TOKENS, "/".join(key))))
+        if integration.job:
+            request["Tags"] = [*request.get("Tags", []), *self._tags(key)]
+        try:
+            response = getattr(client, integration.method)(**request)
+        except ParamValidationError as problem:
+            text = to_json(call["parameters"])
+            cause = f"The Parameters '{text}' could not be used to start the Task: [{problem}]"
+            raise StateFailure(RUNTIME, cause) from None
+        except ClientError as problem:
+            if integration.job and call.get("began") and self._ours(key, call, integration):
+                return {}
+            raise failure_of(integration, problem) from None
+        return result_of(integration, response)
+
+    def _poll(self, key: Key, call: Document, integration: Integration) -> float | None:
+        description, state = self._describe(key, call, integration)
+        if state not in FINISHED:
+            waited: float = self.world.now() - call["submitted"]
+            return min(LONGEST_POLL_SECONDS, FIRST_POLL_SECONDS + waited / 10)
+        if state != "Completed":
+            raise StateFailure(TASK_FAILED, to_json(description))
+        self._finish(key, output=description)
+        return None
+
+    def _describe(self, key: Key, call: Document, integration: Integration) -> tuple[Document, str]:
+        job = integration.job
+        assert job is not None
+        client = self._client(key, call, integration)
+        try:
+            response = getattr(client, job.describe)(**{job.name: call["parameters"][job.name]})
+        except ClientError as problem:
+            raise failure_of(integration, problem) from None
+        shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[job.describe]).output_shape
+        description = to_result(shape, response, milliseconds=True)
+        tags = [*call["parameters"].get("Tags", []), *self._tags(key)]
+        description["Tags"] = {tag["Key"]: tag["Value"] for tag in tags}
+        return description, description[job.status]
+
+    def _ours(self, key: Key, call: Document, integration: Integration) -> bool:
+        """Whether the job of that name was started by this very execution."""
+        job = integration.job
+        assert job is not None
+        client = self._client(key, call, integration)
+        try:
+            description = getattr(client, job.describe)(**{job.name: call["parameters"][job.name]})
+            tags = client.list_tags(ResourceArn=description[job.name.removesuffix("Name") + "Arn"])["Tags"]
+        except ClientError:
+            return False
+        return self._tags(key)[1] in tags
+
+    def _abandon(self, key: Key, call: Document, integration: Integration) -> None:
+        """Nobody waits any more: stop the job if there is one (best effort, as AWS says) and forget the call."""
+        job = integration.job
+        if job and call.get("began") and self._ours(key, call, integration):
+            client = self._client(key, call, integration)
+            try:
+                getattr(client, job.stop)(**{job.name: call["parameters"][job.name]})
+            except ClientError as problem:
+                LOGGER.info("%s was not stopped: %s", call["parameters"][job.name], problem)
+        self.store.delete(key)
+
+    def _finish(self, key: Key, output: Any = None, failure: StateFailure | None = None) -> None:
+        number = key.name.rpartition("/")[2]
+
+        def tell(machine: Machine) -> None:
+            machine.finished(number, output=output, failure=failure)
+
+        with self.store.transaction():
+            if self.store.delete(key):
+                self.executions.change(execution_key(key), tell)
+
+    def _client(self, key: Key, call: Document, integration: Integration) -> Any:
+        return self.world.client(integration.service, key.account, key.region, call["roleArn"])
+
+    def _tags(self, key: Key) -> list[dict[str, str]]:
+        execution = self.store.get(execution_key(key)) or {}
+        return [MANAGED_TAG, {"Key": EXECUTION_TAG, "Value": execution.get("executionArn", "")}]
+
+
+def execution_key(call: Key) -> Key:
+    """The execution a call belongs to."""
+    return call._replace(type="Execution", name=call.name.rpartition("/")[0])
+
+
+def failure_of(integration: Integration, problem: ClientError) -> StateFailure:
+    """An API error as the state sees it; the cause as the Java SDK words it."""
+    error = problem.response["Error"]
+    status = problem.response["ResponseMetadata"].get("HTTPStatusCode", 400)
+    request = problem.response["ResponseMetadata"].get("RequestId", "")
+    service = integration.prefix
+    cause = f"{error.get('Message', '')} (Service: {service}, Status Code: {status}, Request ID: {request})"
+    return StateFailure(error_name(integration, error["Code"]), cause)
+
+
+def result_of(integration: Integration, response: Document) -> Any:
+    """An API answer as the state sees it; raises StateFailure when the answer says that the work failed."""
+    metadata = response.pop("ResponseMetadata", {})
+    result = to_result(integration.model.output_shape, response, milliseconds=integration.optimized)
+    if not integration.optimized:
+        return result
+    if integration.service == "lambda":
+        _function_result(result, response)
+    if integration.service == "events" and result.get("FailedEntryCount"):
+        raise StateFailure("EventBridge.FailedEntry", to_json(result["Entries"]))
+    headers = {name: [value] for name, value in metadata.get("HTTPHeaders", {}).items()}
+    status = metadata.get("HTTPStatusCode", 200)
+    result["SdkHttpMetadata"] = {"AllHttpHeaders": headers, "HttpHeaders": {k: v[0] for k, v in headers.items()}}
+    result["SdkHttpMetadata"]["HttpStatusCode"] = status
+    result["SdkResponseMetadata"] = {"RequestId": metadata.get("RequestId", "")}
+    return result
+
+
+def _function_result(result: Document, response: Document) -> None:
+    """The Payload of ``lambda:invoke`` is a JSON value; a function's error is the state's error."""
+    text = result.get("Payload") or "null"
+    payload = json.loads(text)
+    result["Payload"] = payload
+    result.pop("LogResult", None)
+    if response.get("FunctionError"):
+        name = payload.get("errorType") if isinstance(payload, dict) else None
+        raise StateFailure(name or "Lambda.Unknown", text)
