@@ -1,0 +1,200 @@
+"""Install the orchestrator into an AWS, or bring an installation up to date.
+
+The hub gets ``templates/launch/orchestrator.yaml``; every account of a stage, the hub included, gets
+``templates/launch/stage-account.yaml``. Running it again with the same inputs changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from orchestrator.blueprint import default_root
+from orchestrator.errors import AwsFailed, Conflict
+from orchestrator.model import Stage
+
+HUB_STACK = "mlops-orchestrator"
+STAGE_STACK = "mlops-stage-account"
+NO_UPDATES = "No updates are to be performed"
+NEVER_LIVED = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"})
+LONGEST_WAIT_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """How to reach the accounts: a boto3 session for each account id; ``endpoint`` is "" on AWS itself."""
+
+    hub: str
+    region: str
+    sessions: Mapping[str, Any]
+    endpoint: str = ""
+
+    def client(self, service: str, account: str) -> Any:
+        """A client in one of the accounts. Raises Conflict when there is no session for it."""
+        if account not in self.sessions:
+            raise Conflict(
+                f"No credentials for the account {account}.", hint="Give a session for every stage's account."
+            )
+        return self.sessions[account].client(service, region_name=self.region, endpoint_url=self.endpoint or None)
+
+
+def install(
+    accounts: Accounts, stages: Sequence[Stage], package: bytes, options: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Install or update; returns the outputs of the hub's stack (ApiUrl, AssetsBucket, FunctionName, ...).
+
+    ``package`` is the function's zip, ``options`` overrides parameters of ``orchestrator.yaml`` (``Runtime`` is this
+    Python's when not given). Raises AwsFailed for what AWS refuses, and Conflict with the first failed resource when
+    a stack does not come up.
+    """
+    own = {"name", "account", "region", "approval"}
+    described = [{member: getattr(stage, member) for member in sorted(own)} for stage in stages]
+    targets = sorted({stage.account for stage in stages} | {accounts.hub})
+    bucket, key = _upload(accounts, package)
+    parameters = {
+        "CodeBucket": bucket,
+        "CodeKey": key,
+        "Runtime": "python{}.{}".format(*sys.version_info),
+        "Stages": json.dumps(described, sort_keys=True, separators=(",", ":")),
+        "StageAccounts": ",".join(targets),
+        **(options or {}),
+    }
+    outputs = _deploy(accounts, accounts.hub, HUB_STACK, "orchestrator.yaml", parameters)
+    shared = {name: outputs[name] for name in ("ArtifactBucket", "ArtifactKeyArn")}
+    for account in targets:
+        _deploy(accounts, account, STAGE_STACK, "stage-account.yaml", {"HubAccount": accounts.hub, **shared})
+    if accounts.endpoint:  # the embedded AWS has no names of its own: its APIs answer below its one URL
+        outputs["ApiUrl"] = f"{accounts.endpoint}/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}/"
+    return outputs
+
+
+def _upload(accounts: Accounts, package: bytes) -> tuple[str, str]:
+    """Put the zip where CloudFormation finds it; its key is its content."""
+    s3 = accounts.client("s3", accounts.hub)
+    bucket = f"mlops-install-{accounts.hub}-{accounts.region}"
+    key = f"lambda/{hashlib.sha256(package).hexdigest()}.zip"
+    with _translated("install"):
+        try:
+            s3.head_object(Bucket=bucket, Key=key)
+            return bucket, key
+        except ClientError:
+            _make_bucket(s3, bucket, accounts.region)
+        s3.put_object(Bucket=bucket, Key=key, Body=package, ContentType="application/zip")
+    return bucket, key
+
+
+def _make_bucket(s3: Any, bucket: str, region: str) -> None:
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    try:
+        s3.create_bucket(Bucket=bucket, **place)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+            raise
+    closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+def _deploy(
+    accounts: Accounts, account: str, stack: str, template: str, parameters: Mapping[str, str]
+) -> dict[str, str]:
+    """Create or update a stack and wait; its outputs."""
+    client = accounts.client("cloudformation", account)
+    request = {
+        "StackName": stack,
+        "TemplateBody": (default_root() / "templates/launch" / template).read_text(),
+        "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+    }
+    with _translated(f"deploy {stack} in {account}"):
+        found = _describe(client, stack)
+        if found and found["StackStatus"] in NEVER_LIVED:
+            client.delete_stack(StackName=found["StackId"])
+            _settle(client, found["StackId"], account)
+            found = None
+        if found:
+            found = _settle(client, found["StackId"], account)
+            if not _update(client, request):
+                return _outputs(found)
+            stack_id = found["StackId"]
+        else:
+            stack_id = client.create_stack(**request)["StackId"]
+        settled = _settle(client, stack_id, account)
+    if settled["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        raise Conflict(
+            f"The stack {stack} in account {account} is {settled['StackStatus']}: {_first_failure(client, stack_id)}",
+            hint="Repair what it names and install again.",
+        )
+    return _outputs(settled)
+
+
+def _update(client: Any, request: Mapping[str, Any]) -> bool:
+    try:
+        client.update_stack(**request)
+    except ClientError as error:  # told by its text: it has no code of its own
+        if NO_UPDATES in error.response["Error"]["Message"]:
+            return False
+        raise
+    return True
+
+
+def _describe(client: Any, stack: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return None
+        raise
+    return found
+
+
+def _settle(client: Any, stack_id: str, account: str) -> dict[str, Any]:
+    """Wait until nothing is in progress; the stack then."""
+    pause, waited = 0.2, 0.0
+    while True:
+        found: dict[str, Any] = client.describe_stacks(StackName=stack_id)["Stacks"][0]
+        if not found["StackStatus"].endswith("_IN_PROGRESS"):
+            return found
+        if waited > LONGEST_WAIT_SECONDS:
+            raise Conflict(f"The stack {found['StackName']} in account {account} is still {found['StackStatus']}.")
+        time.sleep(pause)
+        waited, pause = waited + pause, min(5.0, pause * 1.3)
+
+
+def _first_failure(client: Any, stack_id: str) -> str:
+    events = client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
+    failed = [
+        event
+        for page in events
+        for event in page["StackEvents"]
+        if event["ResourceStatus"].endswith("_FAILED") and event.get("PhysicalResourceId") != stack_id
+    ]
+    if not failed:
+        return "CloudFormation gives no reason."
+    return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"
+
+
+def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+class _translated:  # noqa: N801 - used as a statement
+    """ClientError becomes AwsFailed, as everywhere in the product."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ClientError):
+            told = error.response["Error"]
+            raise AwsFailed(told["Code"], told["Message"], operation=self.what) from error

@@ -1,0 +1,143 @@
+"""The zip of the orchestrator function: the files of the package, the catalog, and four libraries.
+
+    python -m orchestrator.infra.lambda_package dist/orchestrator.zip
+    python -m orchestrator.infra.lambda_package dist/orchestrator.zip --platform manylinux2014_x86_64 --python 3.13
+
+Without ``--platform`` the libraries are copied from where they are installed, for this machine and this Python; with
+it pip fetches wheels for another one. The same inputs give the same bytes. boto3 is the Lambda runtime's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from importlib.metadata import distribution
+from pathlib import Path
+
+import orchestrator
+from orchestrator.blueprint import MANIFEST, SCHEMA, TEMPLATE, default_root
+
+DISTRIBUTIONS = (
+    "attrs", "jinja2", "jsonschema", "jsonschema-specifications", "markupsafe", "pyyaml", "referencing", "rpds-py",
+    "typing-extensions",
+)  # fmt: skip
+"""What the function imports beside boto3, and what that imports; a test keeps the list closed."""
+LEFT_OUT = frozenset({"__pycache__", "tests", "benchmarks", "bin"})
+KEPT_OF_METADATA = ("METADATA", "LICENSE", "LICENSE.txt", "COPYING")
+LARGEST_ZIP_BYTES = 5_000_000
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a zip can hold; every member has it."""
+COMPILE = """
+import importlib.util, py_compile, sys
+for path in sys.stdin.read().split("\\n"):
+    py_compile.compile(
+        sys.argv[1] + "/" + path, cfile=sys.argv[1] + "/" + importlib.util.cache_from_source(path), dfile=path,
+        doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+"""
+
+
+def build(platform: str = "", python: str = "") -> bytes:
+    """The zip's bytes, for this machine or for ``platform`` (a wheel tag) and ``python`` (``3.13``).
+
+    Raises subprocess.CalledProcessError when pip finds no wheel for the platform.
+    """
+    own = "{}.{}".format(*sys.version_info)
+    with tempfile.TemporaryDirectory() as folder:
+        files = dict(_product()) | (_fetched(Path(folder), platform, python or own) if platform else dict(_installed()))
+    if python in ("", own):
+        files |= _bytecode(files)
+    return _zip(files)
+
+
+def _product() -> Iterator[tuple[str, bytes]]:
+    """Our own part: files ship, folders stay home; of the catalog what is read at run time."""
+    package, root = Path(orchestrator.__file__).parent, default_root()
+    for path in sorted([*package.glob("*.py"), *package.glob("*.json")]):
+        yield f"orchestrator/{path.name}", path.read_bytes()
+    for path in sorted((root / "blueprints").glob("*/*")):
+        if path.name in (MANIFEST, SCHEMA, TEMPLATE):
+            yield path.relative_to(root).as_posix(), path.read_bytes()
+    for path in sorted((root / "templates").rglob("*")):
+        relative = path.relative_to(root)
+        if path.is_file() and "launch" not in relative.parts and path.suffix != ".pyc":
+            yield relative.as_posix(), path.read_bytes()
+
+
+def _installed() -> Iterator[tuple[str, bytes]]:
+    """The libraries as installed beside this process."""
+    for name in DISTRIBUTIONS:
+        for file in distribution(name).files or ():
+            if _wanted(file.parts):
+                yield file.as_posix(), Path(str(file.locate())).read_bytes()
+
+
+def _fetched(folder: Path, platform: str, python: str) -> dict[str, bytes]:
+    """The libraries as wheels for another platform, in the versions installed here."""
+    pins = [f"{name}=={distribution(name).version}" for name in DISTRIBUTIONS]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    command += ["--no-deps", "--only-binary=:all:", "--implementation=cp", f"--platform={platform}"]
+    subprocess.run([*command, f"--python-version={python}", f"--target={folder}", *pins], check=True)
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = {path.relative_to(folder): path for path in paths}
+    return {name.as_posix(): path.read_bytes() for name, path in names.items() if _wanted(name.parts)}
+
+
+def _wanted(parts: tuple[str, ...]) -> bool:
+    if parts[0] in ("..", "bin") or LEFT_OUT & set(parts):
+        return False
+    if parts[0].endswith(".dist-info"):
+        return parts[-1] in KEPT_OF_METADATA
+    return not parts[-1].endswith((".pyc", ".pyi", ".pyx", ".typed"))
+
+
+def _bytecode(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The modules compiled: Lambda's disk is read-only, so every cold start would compile them again.
+
+    In a process of its own: which constants share a reference depends on what the process has loaded before.
+    """
+    sources = sorted(name for name in files if name.endswith(".py"))
+    with tempfile.TemporaryDirectory() as folder:
+        for name in sources:
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(files[name])
+        subprocess.run(
+            [sys.executable, "-I", "-c", COMPILE, folder], input="\n".join(sources), text=True, check=True, env={}
+        )
+        compiled = sorted(Path(folder).rglob("*.pyc"))
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in compiled}
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(files):
+            member = zipfile.ZipInfo(name, EPOCH)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.create_system = 3  # Unix, whatever the machine that builds
+            member.external_attr = (0o755 if name.endswith(".so") else 0o644) << 16
+            archive.writestr(member, files[name])
+    return buffer.getvalue()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the zip to the file named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--platform", default="", help="wheel tag of another platform (needs PyPI)")
+    parser.add_argument("--python", default="", help="its Python version, e.g. 3.13")
+    arguments = parser.parse_args(argv)
+    data = build(arguments.platform, arguments.python)
+    arguments.file.parent.mkdir(parents=True, exist_ok=True)
+    arguments.file.write_bytes(data)
+    print(f"{arguments.file}: {len(data):,} bytes")
+    return 0 if len(data) <= LARGEST_ZIP_BYTES else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
