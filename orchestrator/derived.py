@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from orchestrator import images
-from orchestrator.errors import BlueprintBroken, ConfigInvalid, Problem
+from orchestrator.errors import BlueprintBroken
 from orchestrator.expressions import Missing
 from orchestrator.model import Stage
 from orchestrator.settings import Settings
@@ -144,23 +144,6 @@ class Derived:
         uri = self.s3_uri(uri)
         return uri and f"arn:{self.settings.partition}:s3:::{uri.removeprefix('s3://')}"
 
-    @_tolerant
-    def archive_uri(self, key: str | None) -> str | None:
-        """The URI of packed source code. Raises ConfigInvalid when it is a folder that nobody has packed."""
-        if key and not key.endswith(".tar.gz"):
-            raise ConfigInvalid(
-                [
-                    Problem(
-                        "$.source_dir",
-                        "the source folder is not packed",
-                        key,
-                        "a key in the assets bucket that ends in .tar.gz",
-                        "A folder is packed when the config is committed, or provisioned with `mlops provision`.",
-                    )
-                ]
-            )
-        return self.s3_uri(key)
-
     # ---- images and machines ----
 
     @_tolerant
@@ -225,6 +208,11 @@ class Derived:
     def text(self, value: Any) -> str:
         """The value as the text of a parameter or hyperparameter."""
         return text_of(given(value))
+
+    @_tolerant
+    def texts(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Every member of an object as text."""
+        return {key: text_of(value) for key, value in values.items()}
 
     def document(self, template: str) -> Any:
         """The JSON value of a ``*.yaml.j2`` of the blueprint (or of ``templates/``), which sees the same names."""

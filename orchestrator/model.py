@@ -89,6 +89,7 @@ class PipelinePlan:
     results: tuple[str, ...] = ()
     review: str = ""
     accept: str = ""
+    verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Plan:
     pipeline_parameters: Mapping[str, str]
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
+    source: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

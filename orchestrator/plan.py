@@ -1,0 +1,310 @@
+"""Plan: every decision about a valid config, and nothing done. Pure: the same config gives the same plan.
+
+Here a pipeline becomes stacks: their names, accounts and parameter values, the input of their jobs, and which
+values only a run of the CodePipeline can fill in. ``render`` writes down what was decided here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+from orchestrator.blueprint import Blueprint, Catalog
+from orchestrator.derived import LONGEST_STACK_NAME, Derived, given, shorten, text_of
+from orchestrator.errors import ConfigInvalid, Problem
+from orchestrator.expressions import evaluate
+from orchestrator.model import PipelinePlan, PipelineSpec, Plan, Reference, StackPlan, Stage, Workload
+from orchestrator.settings import Settings
+from orchestrator.staged import at_stage
+from orchestrator.templating import canonical, inert
+
+FRAME = "pipeline.yaml.j2"
+HUB = "hub"
+BUNDLES = "mlops_provisioned_pipelines"
+# CodePipeline: names up to 100 characters; CloudFormation: parameter values up to 4096 bytes.
+LONGEST_PIPELINE_NAME = 100
+LARGEST_PARAMETER = 4096
+
+
+def plan(workload: Workload, settings: Settings, catalog: Catalog) -> Plan:
+    """Decide everything about a valid config.
+
+    Raises ConfigInvalid for what only shows when all values are known (stages that would need different templates,
+    a stage outside the orchestrator's region, a value too long for CloudFormation), BlueprintBroken for a mistake
+    of a blueprint, and what a derived value raises (an unknown image, say).
+    """
+    _refuse_other_regions(workload, settings)
+    project = _project(workload, catalog)
+    planned: dict[str, PipelinePlan] = {}
+    for index, spec in enumerate(workload.pipelines):
+        planned[spec.name] = _Planning(workload, settings, catalog, project, index, planned).pipeline()
+    pipelines = tuple(planned.values())
+    frame = _frame_digest(workload, pipelines, catalog)
+    folder = project if workload.form == 1 else f"{project}/{frame}"
+    bundle_key = f"{BUNDLES}/{folder}/template.zip"
+    return Plan(
+        project=project,
+        model_name=workload.model_name,
+        stages=workload.stages,
+        pipelines=pipelines,
+        pipeline_stack=f"{project}-codepipeline",
+        bundle_key=bundle_key,
+        pipeline_parameters={
+            "PipelineName": project,
+            "BundleKey": bundle_key,
+            "AssetsBucket": settings.assets_bucket,
+            "ArtifactBucket": settings.artifact_bucket,
+            "ArtifactKeyArn": settings.artifact_key_arn,
+            "NotificationsTopicArn": settings.notifications_topic_arn,
+            "FunctionArn": settings.function_arn,
+            "NamePrefix": settings.name_prefix,
+        },
+        tags=workload.tags,
+        description=workload.description,
+        source=workload.source,
+    )
+
+
+def _refuse_other_regions(workload: Workload, settings: Settings) -> None:
+    problems = [
+        Problem(
+            f"$.stages[{index}].region",
+            "a stage must be in the orchestrator's region: CodePipeline keeps its artifacts there",
+            stage.region,
+            settings.region,
+            "Launch an orchestrator in the other region for it.",
+        )
+        for index, stage in enumerate(workload.stages)
+        if stage.region != settings.region
+    ]
+    if problems:
+        raise ConfigInvalid(problems)
+
+
+def _project(workload: Workload, catalog: Catalog) -> str:
+    """The name of the CodePipeline, with which the names of all stacks begin."""
+    model = workload.model_name.strip()
+    if workload.form == 2:
+        last = "workload"
+    else:
+        pipeline_type = workload.pipelines[0].pipeline_type
+        last = catalog.types[pipeline_type].postfix or pipeline_type.replace("_", "-")
+    return shorten(f"mlops-pipeline-{model}-{last}".lower(), LONGEST_PIPELINE_NAME)
+
+
+def _frame_digest(workload: Workload, pipelines: tuple[PipelinePlan, ...], catalog: Catalog) -> str:
+    """Twelve hex digits of all that shapes the CodePipeline itself, and of nothing else.
+
+    Bundles of another shape lie under another key, so they never start a pipeline that was not made for them.
+    """
+    source = (catalog.root / "templates" / FRAME).read_bytes()
+    shaping = canonical([[asdict(each) for each in workload.stages], [_without_values(each) for each in pipelines]])
+    return hashlib.sha256(source + shaping.encode()).hexdigest()[:12]
+
+
+def _without_values(pipeline: PipelinePlan) -> dict[str, Any]:
+    stacks = [
+        {**asdict(stack), "parameters": None, "job_input": stack.job_input is not None} for stack in pipeline.stacks
+    ]
+    return {**asdict(pipeline), "shape": None, "stacks": stacks}
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """One pipeline in one stage: where it stands, what it is called, what its expressions may name."""
+
+    stage: Stage
+    stack_name: str
+    names: Mapping[str, Any]
+
+
+class _Planning:
+    """Plans one pipeline of a workload."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        settings: Settings,
+        catalog: Catalog,
+        project: str,
+        index: int,
+        earlier: Mapping[str, PipelinePlan],
+    ) -> None:
+        self.workload = workload
+        self.settings = settings
+        self.catalog = catalog
+        self.project = project
+        self.earlier = earlier
+        self.spec: PipelineSpec = workload.pipelines[index]
+        self.blueprint: Blueprint = catalog.blueprints[self.spec.kind]
+        self.stage_names = tuple(stage.name for stage in workload.stages)
+        self.path = "$" if workload.form == 1 else f"$.pipelines[{index}]"
+
+    def pipeline(self) -> PipelinePlan:
+        standings = [self._standing(stage) for stage in self._stages()]
+        shapes = [self._evaluated(self.blueprint.shape, standing) for standing in standings]
+        self._require_one_shape(shapes)
+        stacks = tuple(self._stack(standing) for standing in standings)
+        review = self.blueprint.review
+        wanted = review is not None and bool(evaluate(review.when, standings[0].names))
+        return PipelinePlan(
+            name=self.spec.name,
+            kind=self.blueprint.kind,
+            scope=self.blueprint.scope,
+            template_file=self._template_file(),
+            shape=shapes[0],
+            stacks=stacks,
+            overrides=self._overrides(stacks),
+            results=tuple(self.blueprint.results),
+            review=review.message if review and wanted else "",
+            accept=review.accept if review and wanted else "",
+            verify=self.blueprint.verify,
+        )
+
+    # ---- where it stands ----
+
+    def _stages(self) -> tuple[Stage, ...]:
+        if self.blueprint.scope == "stage":
+            return self.workload.stages
+        return (Stage(HUB, self.settings.account, self.settings.region),)
+
+    def _standing(self, stage: Stage) -> _Standing:
+        stack = self._stack_name(stage)
+        config = at_stage(self.spec.config, self.blueprint.schema, self.stage_names, stage.name)
+        values: dict[str, Any] = {}
+        names: dict[str, Any] = {
+            "config": config,
+            "references": {key: reference.pipeline for key, reference in self.spec.references.items()},
+            "stage": stage,
+            "settings": self.settings,
+            "workload": self._workload_names(),
+            "pipeline": {"name": self.spec.name, "kind": self.spec.kind, "type": self.spec.pipeline_type},
+            "values": values,
+        }
+        folders = (self.blueprint.folder, self.catalog.root / "templates")
+        names["derived"] = Derived(self.settings, stage, stack, folders, MappingProxyType(names))
+        for name, expression in self.blueprint.values.items():
+            values[name] = given(evaluate(expression, names))
+        return _Standing(stage, stack, names)
+
+    def _workload_names(self) -> Mapping[str, Any]:
+        others = {stage.account for stage in self.workload.stages} - {self.settings.account}
+        return {
+            "model_name": self.workload.model_name,
+            "project": self.project,
+            "tags": dict(self.workload.tags),
+            "other_accounts": sorted(others),
+        }
+
+    def _stack_name(self, stage: Stage) -> str:
+        parts = [self.project]
+        if self.workload.form == 2:
+            parts.append(self.spec.name)
+        if self.blueprint.scope == "stage" and (self.workload.form == 2 or len(self.workload.stages) > 1):
+            parts.append(stage.name)
+        return shorten("-".join(parts), LONGEST_STACK_NAME)
+
+    # ---- what it is told ----
+
+    def _evaluated(self, expressions: Mapping[str, str], standing: _Standing) -> dict[str, Any]:
+        return {name: given(evaluate(expression, standing.names)) for name, expression in expressions.items()}
+
+    def _stack(self, standing: _Standing) -> StackPlan:
+        stage, name = standing.stage, standing.stack_name
+        parameters = self._parameters(standing)
+        file = self._parameters_file(stage)
+        job = self.blueprint.job
+        if job is None:
+            return StackPlan(stage, name, parameters, file)
+        machine = text_of(evaluate(job.state_machine, standing.names))
+        place = f"{self.settings.partition}:states:{stage.region}:{stage.account}"
+        return StackPlan(
+            stage=stage,
+            stack_name=name,
+            parameters=parameters,
+            parameters_file=file,
+            job_input=given(self._evaluated(job.input, standing)),
+            job_input_file=f"{file.removesuffix('.json')}.input.json",
+            state_machine_arn=f"arn:{place}:stateMachine:{machine}",
+        )
+
+    def _parameters(self, standing: _Standing) -> dict[str, str]:
+        found = self._evaluated(self.blueprint.parameters, standing)
+        parameters = {key: text_of(inert(value)) for key, value in found.items() if value is not None}
+        parameters = {**self._known_results(standing.stage), **parameters}
+        problems = list(self._too_long(parameters, standing.stage))
+        if problems:
+            raise ConfigInvalid(problems)
+        return parameters
+
+    def _known_results(self, stage: Stage) -> dict[str, str]:
+        """What a reference to a pipeline of the same stage yields: the value of that pipeline's own parameter."""
+        known: dict[str, str] = {}
+        for key, reference in self.spec.references.items():
+            pipeline = self.earlier[reference.pipeline]
+            if pipeline.scope == "hub":
+                continue
+            stack = next((each for each in pipeline.stacks if each.stage == stage), None)
+            for target in self.blueprint.references[key]:
+                if stack is None or target.result not in stack.parameters:
+                    raise ConfigInvalid([self._no_such_result(key, reference.pipeline, target.result)])
+                known[target.parameter] = stack.parameters[target.result]
+        return known
+
+    def _no_such_result(self, key: str, pipeline: str, result: str) -> Problem:
+        return Problem(
+            f"{self.path}.{key}.from",
+            f"pipeline {pipeline} has no {result} here",
+            pipeline,
+            fix="Name a pipeline of the same stages that has it.",
+        )
+
+    def _too_long(self, parameters: Mapping[str, str], stage: Stage) -> Iterator[Problem]:
+        for name, value in parameters.items():
+            if len(value.encode()) > LARGEST_PARAMETER:
+                yield Problem(
+                    self.path,
+                    f"{name} in {stage.name} has {len(value.encode())} bytes, more than CloudFormation takes",
+                    allowed=f"at most {LARGEST_PARAMETER} bytes",
+                )
+
+    def _overrides(self, stacks: tuple[StackPlan, ...]) -> dict[str, Reference]:
+        """Parameter -> result that fills it in during a run; what the config says itself comes first."""
+        said = {name for stack in stacks for name in stack.parameters}
+        return {
+            target.parameter: Reference(reference.pipeline, target.result)
+            for key, reference in self.spec.references.items()
+            for target in self.blueprint.references[key]
+            if target.parameter not in said
+        }
+
+    def _require_one_shape(self, shapes: list[dict[str, Any]]) -> None:
+        different = sorted({key for shape in shapes for key in shape if shape[key] != shapes[0][key]})
+        if different:
+            raise ConfigInvalid(
+                [
+                    Problem(
+                        self.path,
+                        f"the stages differ in {key.replace('_', ' ')}, but one template serves them all",
+                        allowed="the same in every stage",
+                    )
+                    for key in different
+                ]
+            )
+
+    # ---- its files in the bundle ----
+
+    def _template_file(self) -> str:
+        if self.workload.form == 2:
+            return f"{self.spec.name}/template.yaml"
+        return self.catalog.types[self.spec.pipeline_type].template or f"{self.spec.kind}.yaml"
+
+    def _parameters_file(self, stage: Stage) -> str:
+        if self.workload.form == 2:
+            return f"{self.spec.name}/{stage.name}.json"
+        if self.blueprint.scope == "stage" and len(self.workload.stages) > 1:
+            return f"{stage.name}_template_params.json"
+        return "template_params.json"
