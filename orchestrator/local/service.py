@@ -58,7 +58,7 @@ class Service:
         """Called once after a start, when the gateway already answers; look after what a dead process left."""
 
     def close(self) -> None:
-        """Called once on a clean stop, after the last request and before the store closes; let go of children."""
+        """Called once on a clean stop, before anything else stops: end what requests and tasks may be waiting for."""
 
     def control(self, path: str, method: str, body: dict[str, Any]) -> dict[str, Any]:
         """Answer a request to ``/_local/<package of the service>/<path>``: what AWS has no API for.

@@ -259,7 +259,10 @@ PASS_INPUT = {"a": 1, "in": {"x": 2}}
         ({"OutputPath": "$.in.x"}, 2),
         ({"OutputPath": None}, {}),
         ({"Parameters": {"k.$": "$.in.x", "fix": [{"n.$": "$$.Execution.Name"}]}}, {"k": 2, "fix": [{"n": "e"}]}),
-        ({"Parameters": {"id.$": "States.Format('{}-x', $.a)"}, "ResultPath": "$.p"}, {**PASS_INPUT, "p": {"id": "1-x"}}),
+        (
+            {"Parameters": {"id.$": "States.Format('{}-x', $.a)"}, "ResultPath": "$.p"},
+            {**PASS_INPUT, "p": {"id": "1-x"}},
+        ),
         ({"InputPath": "$.in", "Parameters": {"y.$": "$.x"}}, {"y": 2}),
         ({"InputPath": "$.in", "ResultPath": "$.back"}, {**PASS_INPUT, "back": {"x": 2}}),
         ({"InputPath": "$$.Execution.Input"}, PASS_INPUT),

@@ -28,8 +28,20 @@ def problems(machine: Any) -> list[str]:
         one(CHOICE, T=SUCCEED),
         one({"Type": "Wait", "Seconds": 0}),
         one({"Type": "Parallel", "Branches": [{"StartAt": "X", "States": {"X": SUCCEED}}]}),
-        one({"Type": "Task", "Resource": "arn:aws-cn:states:::lambda:invoke", "Parameters": {"FunctionName": "f", "Payload": {"a.$": "$"}}}),
-        one({"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Parameters": {"Message.$": "$", "TopicArn": "t"}}),
+        one(
+            {
+                "Type": "Task",
+                "Resource": "arn:aws-cn:states:::lambda:invoke",
+                "Parameters": {"FunctionName": "f", "Payload": {"a.$": "$"}},
+            }
+        ),
+        one(
+            {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::sns:publish",
+                "Parameters": {"Message.$": "$", "TopicArn": "t"},
+            }
+        ),
         one({"Type": "Task", "Resource": SDK + "codepipeline:getPipelineState", "Parameters": {"Name": "p"}}),
         one({"Type": "Task", "Resource": SDK + "s3:getObject", "Parameters": {"Bucket": "b", "Key.$": "$.k"}}),
     ],
@@ -44,7 +56,7 @@ def test_good_definitions(machine: dict[str, Any]) -> None:
         ("{", "INVALID_JSON_DESCRIPTION"),
         ([], "Expected value of type Object"),
         ({"StartAt": "A"}, "'States' must be a non-empty object at /States"),
-        ({"StartAt": "A", "States": {"B": SUCCEED}}, "MISSING_TRANSITION_TARGET: Missing 'StartAt' target: A at /StartAt"),
+        ({"StartAt": "A", "States": {"B": SUCCEED}}, "MISSING_TRANSITION_TARGET: Missing 'StartAt' target: A"),
         ({**one(SUCCEED), "QueryLanguage": "JSONata"}, "'JSONata' is not supported by the embedded AWS"),
         ({**one(SUCCEED), "Magic": 1}, "Field 'Magic' is not supported by the embedded AWS at /Magic"),
         (one({"Type": "Map", "ItemProcessor": {}}), "The state type 'Map' is not supported by the embedded AWS"),
@@ -70,7 +82,7 @@ def test_good_definitions(machine: dict[str, Any]) -> None:
         (one({"Type": "Pass", "InputPath": "nope"}), "The value for the field 'InputPath' must be a valid JSONPath"),
         (one({"Type": "Pass", "ResultPath": "$.a[*]"}), "must be a valid reference path"),
         (one({"Type": "Pass", "ResultPath": "$$.x"}), "must be a valid reference path"),
-        (one({"Type": "Pass", "Parameters": {"a": {"b.$": "States.MathRandom(1,2)"}}}), "States.MathRandom is not supported"),
+        (one({"Type": "Pass", "Parameters": {"a": {"b.$": "States.MathRandom(1,2)"}}}), "MathRandom is not supported"),
         (one({"Type": "Pass", "Parameters": {"a.$": "plain text"}}), "must be a JSONPath or an intrinsic function"),
         (one({"Type": "Pass", "Parameters": {"a.$": 5}}), "Expected value of type String at /States/S/Parameters/a.$"),
         (one({**LIST, "Retry": [{"ErrorEquals": []}]}), "non-empty array of error names"),
@@ -84,8 +96,8 @@ def test_good_definitions(machine: dict[str, Any]) -> None:
         (one({"Type": "Task", "Resource": SDK + "sagemaker:makeCoffee"}), "there is no API action 'makeCoffee'"),
         (one({"Type": "Task", "Resource": SDK + "sagemaker:ListModels"}), "there is no API action 'ListModels'"),
         (one({"Type": "Task", "Resource": SDK + "quantum:measure"}), "The service 'quantum'"),
-        (one({"Type": "Task", "Resource": SDK + "sagemaker:listModels.waitForTaskToken"}), "'.waitForTaskToken' is not"),
-        (one({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken"}), "'.waitForTaskToken' is not"),
+        (one({"Type": "Task", "Resource": SDK + "sns:publish.waitForTaskToken"}), "'.waitForTaskToken' is not"),
+        (one({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken"}), "waitForTaskToken'"),
         (one({"Type": "Task", "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync:2"}), "'.sync:2' is not"),
         (one({"Type": "Task", "Resource": "arn:aws:states:::dynamodb:getItem"}), "is not recognized"),
         (one({**LIST, "Parameters": {"Wrong": 1}}), "The field 'Wrong' is not supported by Step Functions"),
@@ -117,7 +129,7 @@ def test_everything_is_reported_at_once() -> None:
         (SDK + "sagemaker:createModel", "ValidationException", "SageMaker.SageMakerException"),
         (SDK + "iam:getRole", "NoSuchEntity", "Iam.NoSuchEntityException"),
         (SDK + "ssm:getParameter", "ParameterNotFound", "Ssm.ParameterNotFoundException"),
-        (SDK + "cloudwatchlogs:createLogGroup", "ResourceAlreadyExistsException", "CloudWatchLogs.ResourceAlreadyExistsException"),
+        (SDK + "cloudwatchlogs:createLogGroup", "LimitExceededException", "CloudWatchLogs.LimitExceededException"),
         (TRAINING, "ValidationException", "SageMaker.AmazonSageMakerException"),
         (TRAINING, "ResourceLimitExceeded", "SageMaker.ResourceLimitExceededException"),
         ("arn:aws:states:::lambda:invoke", "TooManyRequestsException", "Lambda.TooManyRequestsException"),
@@ -134,7 +146,10 @@ def test_members_change_their_case_and_blobs_are_text() -> None:
     shown = to_result(integration.model.output_shape, states, milliseconds=False)
     assert shown == {"PipelineName": "p", "StageStates": [{"StageName": "Source"}]}
     invoke = resolve(SDK + "lambda:invoke").model.input_shape
-    assert to_request(invoke, {"FunctionName": "f", "Payload": {"a": 1}}) == {"FunctionName": "f", "Payload": b'{"a":1}'}
+    assert to_request(invoke, {"FunctionName": "f", "Payload": {"a": 1}}) == {
+        "FunctionName": "f",
+        "Payload": b'{"a":1}',
+    }
 
 
 def test_an_unknown_resource_says_so() -> None:

@@ -169,7 +169,10 @@ def test_stop_gives_everything_up() -> None:
 
 PARALLEL = {
     "Type": "Parallel",
-    "Branches": [one(task(ResultPath="$.first")), {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 4, "End": True}}}],
+    "Branches": [
+        one(task(ResultPath="$.first")),
+        {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 4, "End": True}}},
+    ],
     "ResultPath": "$.both",
 }
 
@@ -181,7 +184,12 @@ def test_parallel_branches_run_beside_each_other_and_keep_their_order() -> None:
     assert drive.document["status"] == "RUNNING"
     drive.answer("x")
     assert drive.output == {"k": 1, "both": [{"k": 1, "first": "x"}, {"k": 1}]}
-    assert drive.kinds[-4:] == ["TaskStateExited", "ParallelStateSucceeded", "ParallelStateExited", "ExecutionSucceeded"]
+    assert drive.kinds[-4:] == [
+        "TaskStateExited",
+        "ParallelStateSucceeded",
+        "ParallelStateExited",
+        "ExecutionSucceeded",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.local.services.states.dataflow import lookup
-from orchestrator.local.services.states.errors import RUNTIME, StateFailure
+from orchestrator.local.services.states.errors import NO_CHOICE_MATCHED, RUNTIME, StateFailure
 from orchestrator.local.services.states.intrinsics import Documents
 from orchestrator.local.services.states.paths import PathNotFound, parse, select
 
@@ -67,6 +67,16 @@ COMPARED = {
 }
 OPERATORS = frozenset({"StringMatches", "IsPresent", *CHECKS, *COMPARED, *(f"{name}Path" for name in COMPARED)})
 """Every data-test operator of a rule; And, Or and Not join them."""
+
+
+def chosen(state: dict[str, Any], documents: Documents) -> str:
+    """The state that a Choice state goes on with: of the first rule that holds, or its Default."""
+    for rule in state["Choices"]:
+        if holds(rule, documents):
+            return str(rule["Next"])
+    if "Default" not in state:
+        raise StateFailure(NO_CHOICE_MATCHED, "No choice rule matched and the state has no Default.")
+    return str(state["Default"])
 
 
 def holds(rule: dict[str, Any], documents: Documents) -> bool:

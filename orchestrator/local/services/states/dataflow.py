@@ -33,6 +33,16 @@ def lookup(state: State, field: str, documents: Documents) -> Any:
         ) from None
 
 
+def text(state: State, name: str, documents: Documents) -> str:
+    """A string given as it is (``Error``) or by a path or function (``ErrorPath``); empty when neither is there."""
+    if f"{name}Path" not in state:
+        return str(state.get(name, ""))
+    found = lookup(state, f"{name}Path", documents)
+    if not isinstance(found, str):
+        raise StateFailure(RUNTIME, f"{name}Path must yield a string, not {intrinsics.to_json(found)}")
+    return found
+
+
 def filtered(state: State, field: str, documents: Documents) -> Any:
     """Apply InputPath or OutputPath: absent is the whole document, null an empty object."""
     if field not in state:

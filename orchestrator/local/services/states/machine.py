@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.local.services.states import dataflow
-from orchestrator.local.services.states.choice import holds, timestamp
+from orchestrator.local.services.states.choice import chosen, timestamp
 from orchestrator.local.services.states.dataflow import State
 from orchestrator.local.services.states.errors import (
     INTRINSIC,
-    NO_CHOICE_MATCHED,
     PARAMETER_PATH,
     RESULT_PATH,
     RETRY_ATTEMPTS,
@@ -249,13 +248,13 @@ class Machine:
             self._fork(frame, state, documents)
         elif kind == "Choice":
             data = dataflow.filtered(state, "InputPath", documents)
-            target = self._chosen(state, {**documents, "$": data})
+            target = chosen(state, {**documents, "$": data})
             self._leave(frame, dataflow.filtered(state, "OutputPath", {**documents, "$": data}), target)
         elif kind == "Wait":
             frame["until"] = self._until(state, documents)
             frame["held"] = dataflow.filtered(state, "InputPath", documents)
         elif kind == "Fail":
-            texts = {name: self._text(state, name, documents) for name in ("Error", "Cause")}
+            texts = {name: dataflow.text(state, name, documents) for name in ("Error", "Cause")}
             raise StateFailure(texts["Error"], texts["Cause"])
         else:
             result = state["Result"] if "Result" in state else dataflow.parameters(state, documents)
@@ -286,14 +285,6 @@ class Machine:
             scope = [*frame["scope"], [frame["state"], number]]
             self._open(frame["id"], scope, number, json.loads(to_json(data)), frame["last"])
 
-    def _chosen(self, state: State, documents: Documents) -> str:
-        for rule in state["Choices"]:
-            if holds(rule, documents):
-                return str(rule["Next"])
-        if "Default" not in state:
-            raise StateFailure(NO_CHOICE_MATCHED, "No choice rule matched and the state has no Default.")
-        return str(state["Default"])
-
     def _until(self, state: State, documents: Documents) -> float:
         if "Seconds" in state or "SecondsPath" in state:
             seconds = state["Seconds"] if "Seconds" in state else dataflow.lookup(state, "SecondsPath", documents)
@@ -305,14 +296,6 @@ class Machine:
         if moment is None:
             raise StateFailure(RUNTIME, f"TimestampPath must yield a timestamp, not {text!r}")
         return moment.timestamp()
-
-    def _text(self, state: State, name: str, documents: Documents) -> str:
-        if f"{name}Path" not in state:
-            return str(state.get(name, ""))
-        found = dataflow.lookup(state, f"{name}Path", documents)
-        if not isinstance(found, str):
-            raise StateFailure(RUNTIME, f"{name}Path must yield a string, not {to_json(found)}")
-        return found
 
     def _output(self, frame: Frame, result: Any) -> Any:
         return dataflow.output(self._state(frame), result, self._documents(frame))
