@@ -11,6 +11,7 @@ from orchestrator.local import services as service_packages
 from orchestrator.local.gateway.application import Gateway
 from orchestrator.local.gateway.http_server import Server
 from orchestrator.local.journal import moto_app
+from orchestrator.local.journal.journal import Journal
 from orchestrator.local.messages import Request, Response
 from orchestrator.local.service import Service
 from orchestrator.local.world import World
@@ -40,11 +41,14 @@ class EmbeddedAws:
         self.endpoint = f"http://127.0.0.1:{self._server.port}"
         self.world = World(home, self.endpoint, accounts, region)
         self.services = {kind.name: kind(self.world) for kind in (find_services() if services is None else services)}
-        self._gateway = Gateway(self.services, self._moto, moto_app.owner_of_user_key)
+        self.journal = Journal(
+            home / "journal", lambda request, account: moto_app.call(request, account, self._server.port)
+        )
+        self._gateway = Gateway(self.services, self._perform, moto_app.owner_of_user_key)
 
     def start(self) -> None:
         """Bring back what is in ``home``, begin to answer, and let every service go on where it was."""
-        moto_app.forget_everything()
+        self.replay = self.journal.recover()
         self._server.start()
         for service in self.services.values():
             service.recover()
@@ -54,13 +58,16 @@ class EmbeddedAws:
         """Stop tidily; everything is on disk already."""
         self.world.tasks.stop()
         self._server.stop()
+        for service in self.services.values():
+            service.close()
+        self.journal.close()
         self.world.store.close()
 
     def _answer(self, request: Request) -> Response:
         return self._gateway.answer(request)
 
-    def _moto(self, request: Request, account: str) -> Response:
-        return moto_app.call(request, account, self._server.port)
+    def _perform(self, request: Request, account: str) -> Response:
+        return self.journal.perform(request, account).response
 
 
 def find_services() -> list[type[Service]]:

@@ -33,8 +33,8 @@ class Request:
         """The headers under lower-case names; of a repeated header the values joined by commas."""
         fields: dict[str, str] = {}
         for name, value in self.headers:
-            name = name.lower()
-            fields[name] = f"{fields[name]},{value}" if name in fields else value
+            key = name.lower()
+            fields[key] = f"{fields[key]},{value}" if key in fields else value
         return fields
 
 

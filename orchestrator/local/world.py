@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
-from orchestrator.local.protocol.models import session
+from orchestrator.local.protocol.models import client_maker
 from orchestrator.local.store import Store
 from orchestrator.local.tasks import Tasks
 
 ROLE_SESSION_SECONDS = 3600
+MAKING = threading.Lock()  # botocore's client factory is not thread-safe, and the session is one for all worlds
 CONFIGURATION = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     connect_timeout=5,
@@ -54,8 +54,6 @@ class World:
         self._clients: dict[tuple[str, ...], Any] = {}
         self._sessions: dict[tuple[str, str], tuple[float, Credentials]] = {}
         self._lock = threading.Lock()
-        self._making = threading.Lock()  # botocore's client factory is not thread-safe
-        self._session: Any = boto3.Session(botocore_session=session())
 
     def now(self) -> float:
         """POSIX seconds."""
@@ -68,8 +66,8 @@ class World:
         with self._lock:
             client = self._clients.get(name)
         if client is None:
-            with self._making:
-                client = self._session.client(
+            with MAKING:
+                client = client_maker().client(
                     service,
                     region_name=region,
                     endpoint_url=self.endpoint,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.local.embedded import EmbeddedAws
+from orchestrator.local.journal.journal import Replay
 from orchestrator.local.world import World
 
 
@@ -33,6 +34,11 @@ class Aws:
         """Our own services by botocore name."""
         return self._embedded.services
 
+    @property
+    def replay(self) -> Replay:
+        """What the last start found in the journal."""
+        return self._embedded.replay
+
     def account(self, account: str) -> str:
         """The id of an account given by its name; an id stays as it is."""
         return self.world.accounts.get(account, account)
@@ -46,6 +52,10 @@ class Aws:
         self._embedded.stop()
         self._embedded = EmbeddedAws(self.home, port)
         self._embedded.start()
+
+    def snapshot(self) -> None:
+        """Save moto's state, so that a restart reads it instead of the log."""
+        self._embedded.journal.snapshot()
 
     def stop(self) -> None:
         self._embedded.stop()

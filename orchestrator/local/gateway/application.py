@@ -61,8 +61,7 @@ class Gateway:
             return fail_plainly(request, error, request_id)
         except Exception as problem:
             LOGGER.exception("%s %s failed", request.method, request.raw_path)
-            error = ServiceError("InternalFailure", f"The embedded AWS failed: {problem!r:.300}", 500)
-            return fail_plainly(request, error, request_id)
+            return fail_plainly(request, internal_failure(problem), request_id)
 
     def _local(self, request: Request) -> Response:
         if request.method == "GET" and request.raw_path == "/_local/health":
@@ -103,8 +102,12 @@ class Gateway:
             return protocol.fail(error, request_id)
         except Exception as problem:
             LOGGER.exception("%s failed in %s", request.fields.get("x-amz-target", request.raw_path), service.name)
-            error = ServiceError("InternalFailure", f"The embedded AWS failed: {problem!r:.300}", 500)
-            return protocol.fail(error, request_id)
+            return protocol.fail(internal_failure(problem), request_id)
+
+
+def internal_failure(problem: Exception) -> ServiceError:
+    """A defect of ours or of moto, as AWS answers its own."""
+    return ServiceError("InternalFailure", f"The embedded AWS failed: {problem!r:.300}", 500)
 
 
 def fail_plainly(request: Request, error: ServiceError, request_id: str) -> Response:
@@ -129,5 +132,3 @@ def _service_in(request: Request) -> str:
     except ServiceError:
         return ""
     return scope.service if scope else ""
-
-

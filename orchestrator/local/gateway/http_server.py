@@ -94,7 +94,7 @@ class Server(ThreadingMixIn, TCPServer):
         with self._changed:
             self._idle.discard(connection)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  socketserver's signature
         LOGGER.exception("connection from %s failed", client_address)
 
 

@@ -1,5 +1,5 @@
-"""Every point where this package touches moto, in one file (``tests/local/journal/test_moto_contact.py`` has one
-test for each). moto changes its internals between patch releases, so there are few of them.
+"""Every point where this package touches moto, in one file; ``tests/local/journal/test_moto_app.py`` has a test
+for each. moto moves its internals between patch releases, so there are few of them and its version is pinned.
 """
 
 from __future__ import annotations
@@ -7,34 +7,176 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 from urllib.parse import unquote
 
+from orchestrator.local.journal import determinism
+from orchestrator.local.journal.blobs import Body
 from orchestrator.local.messages import Request, Response
 
-# moto reads these once, when it is imported.
+# moto reads these when it is imported.
 os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
-os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(64 * 1024)  # larger bodies go to temporary files
 os.environ.pop("MOTO_ACCOUNT_ID", None)  # it would pin every caller to one account
 os.environ.pop("MOTO_ENABLE_RECORDING", None)
 
-from moto.core.base_backend import BackendDict  # noqa: E402
-from moto.core.model_instances import reset_model_data  # noqa: E402
-from moto.core.request import (  # noqa: E402
+import moto
+import moto.backends
+from moto.core.base_backend import AccountSpecificBackend, BackendDict, BaseBackend
+from moto.core.model_instances import model_data
+from moto.core.request import (
     PRESERVED_HEADER_NAMES_ENVIRON_KEY,
     environ_key_for_header,
     should_preserve_original_header_name,
 )
-from moto.iam.models import iam_backends  # noqa: E402
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: E402
+from moto.iam.models import iam_backends
+from moto.moto_api._internal import mock_random
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import FakeKey
 
-_application = DomainDispatcherApplication(create_backend_app)
+VERSION: str = moto.__version__
+_BACKENDS: Any = moto.backends
+KEPT_OBJECTS = FakeKey
+"""S3 objects, whose bodies a snapshot only names."""
+
+CLOCKS_AND_CHANCE: tuple[tuple[str, str, Any], ...] = (
+    ("moto.core.utils", "datetime", determinism.DATETIME_MODULE),
+    ("moto.apigateway.models", "datetime", determinism.Datetime),
+    ("moto.apigateway.models", "time", determinism.TIME_MODULE),
+    ("moto.cloudwatch.models", "datetime", determinism.Datetime),
+    ("moto.ecr.models", "datetime", determinism.Datetime),
+    ("moto.iam.models", "os", determinism.OS_MODULE),
+    ("moto.kms.models", "os", determinism.OS_MODULE),
+    ("moto.kms.utils", "os", determinism.OS_MODULE),
+    ("moto.s3.models", "datetime", determinism.DATETIME_MODULE),
+    ("moto.s3.models", "os", determinism.OS_MODULE),
+    ("moto.secretsmanager.models", "time", determinism.TIME_MODULE),
+    ("moto.sts.utils", "os", determinism.OS_MODULE),
+)
+"""(module, name, stand-in): where moto's services look at the clock or throw dice without its own random source."""
 
 
-def call(request: Request, account: str, port: int) -> Response:
+@dataclass(frozen=True, slots=True)
+class ObjectEvent:
+    """Something that happened to an S3 object, as the bucket's owner will hear of it."""
+
+    name: str
+    bucket: str
+    owner: str
+    region: str
+    key: str
+    size: int
+    etag: str
+    version_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """moto's response and what happened on the way."""
+
+    response: Response
+    events: tuple[ObjectEvent, ...] = ()
+
+
+class _Heard(threading.local):
+    events: list[ObjectEvent] | None = None
+
+
+_HEARD = _Heard()
+
+
+class _ThreadRandom(type(mock_random)):  # type: ignore[misc]
+    """moto's source of ids; a thread that runs a logged request has its own, the others share moto's."""
+
+    def random(self) -> float:
+        chance = determinism.MOMENT.chance
+        return super().random() if chance is None else chance.random()
+
+    def getrandbits(self, k: int) -> int:
+        chance = determinism.MOMENT.chance
+        return super().getrandbits(k) if chance is None else chance.getrandbits(k)
+
+
+class _Unkept(list[Any]):
+    """moto keeps every model object it ever made in a list for its dashboard: a leak. This list keeps nothing."""
+
+    def append(self, item: Any) -> None:
+        pass
+
+
+def _tame() -> None:
+    """Put our stand-ins into the modules of moto that are loaded by now; it loads a service at its first request."""
+    mock_random.__class__ = _ThreadRandom
+    for module, name, replacement in CLOCKS_AND_CHANCE:
+        if module in sys.modules:
+            setattr(sys.modules[module], name, replacement)
+    if "moto.s3.models" in sys.modules:
+        sys.modules["moto.s3.models"].tempfile = _Bodies  # type: ignore[attr-defined]
+        sys.modules["moto.s3.notifications"].send_event = _hear  # type: ignore[attr-defined]
+    if "moto.sns.models" in sys.modules:
+        sys.modules["moto.sns.models"].Subscription.get_post_data = _notification
+    for models in model_data.values():
+        for model in models.values():
+            if not isinstance(model.instances_tracked, _Unkept):  # type: ignore[attr-defined]
+                model.instances_tracked = _Unkept()  # type: ignore[attr-defined]
+
+
+class _Bodies:
+    """The module ``tempfile`` as moto's S3 sees it."""
+
+    SpooledTemporaryFile = Body
+
+
+def _hear(account_id: str, event_name: str, bucket: Any, key: Any) -> None:  # noqa: ARG001  moto's signature
+    """In place of moto's own delivery, which knows no Lambda and no EventBridge of ours: note the event."""
+    if _HEARD.events is not None and bucket.notification_configuration is not None:
+        etag = key.etag.strip('"')
+        version = key.version_id if bucket.is_versioned else ""
+        name = str(getattr(event_name, "value", event_name)).removeprefix("s3:")
+        event = ObjectEvent(
+            name, bucket.name, bucket.account_id, bucket.region_name, key.name, key.size, etag, version or ""
+        )
+        _HEARD.events.append(event)
+
+
+def _notification(
+    subscription: Any, message: str, message_id: str, subject: str | None, message_attributes: Any = None
+) -> dict[str, Any]:
+    """The envelope of a notification in a queue. moto signs each with a key pair of its own, which costs 50 ms,
+    is never freed, and differs at every run; nobody can check the signature of a local topic anyway."""
+    notification = {
+        "Type": "Notification",
+        "MessageId": message_id,
+        "TopicArn": subscription.topic.arn,
+        "Message": message,
+        "Timestamp": determinism.Datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "SignatureVersion": "1",
+        "Signature": "bm90LXNpZ25lZA==",
+        "SigningCertURL": "https://sns.us-east-1.amazonaws.com/SimpleNotificationService.pem",
+        "UnsubscribeURL": f"https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription.arn}",
+    }
+    if subject:
+        notification["Subject"] = subject
+    if message_attributes:
+        notification["MessageAttributes"] = message_attributes
+    return notification
+
+
+def _make_app(service: Any) -> Any:
+    application = create_backend_app(service)
+    _tame()
+    return application
+
+
+_application = DomainDispatcherApplication(_make_app)
+_tame()
+
+
+def call(request: Request, account: str, port: int) -> Answer:
     """moto's own answer to a request made by this account. What moto raises comes through."""
-    environ = _environ(request, account, port)
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], error: Any = None) -> None:
@@ -42,15 +184,18 @@ def call(request: Request, account: str, port: int) -> Response:
             raise error[1]
         started.append((status, headers))
 
-    parts: Iterable[bytes] = _application(environ, start_response)
+    _HEARD.events = []
     try:
-        body = b"".join(parts)
-    finally:
-        close = getattr(parts, "close", None)
-        if close is not None:
+        parts: Iterable[bytes] = _application(_environ(request, account, port), start_response)
+        try:
+            body = b"".join(parts)
+        finally:
+            close: Callable[[], None] = getattr(parts, "close", lambda: None)
             close()
-    status, headers = started[0]
-    return Response(int(status.split()[0]), tuple(headers), body)
+        status, headers = started[0]
+        return Answer(Response(int(status.split()[0]), tuple(headers), body), tuple(_HEARD.events))
+    finally:
+        _HEARD.events = None
 
 
 def _environ(request: Request, account: str, port: int) -> dict[str, Any]:
@@ -98,7 +243,59 @@ def owner_of_user_key(access_key: str) -> str | None:
     return None
 
 
+def home_of_api(api_id: str) -> tuple[str, str] | None:
+    """The account and region of an API Gateway REST API."""
+    if "moto.apigateway.models" not in sys.modules:
+        return None
+    for account, region, backend in list(_BACKENDS.get_backend("apigateway").iter_backends()):
+        if api_id in backend.apis:
+            return str(account), str(region)
+    return None
+
+
 def forget_everything() -> None:
     """Empty every service of every account."""
     BackendDict.reset()
-    reset_model_data()
+
+
+# ---- what a snapshot needs: all state hangs on backends, one for each service, account and region ----
+
+BACKEND_DICT_OWN = frozenset({"backend", "service_name", "_use_boto3_regions", "_additional_regions", "_id"})
+
+
+def backend_dicts() -> dict[str, Any]:
+    """The dictionaries of backends in use, by the name of moto's package for the service."""
+    return {found.backend.__module__.split(".")[1]: found for found in list(BackendDict._instances)}
+
+
+def backends() -> Iterator[tuple[tuple[str, str, str], BaseBackend]]:
+    """((service, account, region), backend) of every backend in use."""
+    for service, found in backend_dicts().items():
+        for account, region, backend in list(found.iter_backends()):
+            yield (service, account, region), backend
+
+
+def shared_state(found: Any) -> dict[str, Any]:
+    """What a service keeps across accounts (the owners of bucket names)."""
+    return {name: value for name, value in vars(found).items() if name not in BACKEND_DICT_OWN}
+
+
+def backend_at(service: str, account: str = "", region: str = "") -> Any:
+    """The live dictionary of a service, of an account in it, or the backend itself."""
+    found = _BACKENDS.get_backend(service)
+    _tame()
+    if not account:
+        return found
+    return found[account][region] if region else found[account]
+
+
+def place_of(value: Any) -> tuple[str, str, str] | None:
+    """Where a backend or a dictionary of backends hangs, the inverse of ``backend_at``; None for anything else."""
+    if isinstance(value, BaseBackend):
+        service = type(value).__module__.split(".")[1]
+        return service, value.account_id, value.region_name
+    if isinstance(value, BackendDict):
+        return value.backend.__module__.split(".")[1], "", ""
+    if isinstance(value, AccountSpecificBackend):
+        return value.backend.__module__.split(".")[1], value.account_id, ""
+    return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from botocore.model import OperationModel, ServiceModel, StructureShape
+from botocore.model import OperationModel, ServiceModel
 
 from orchestrator.local.messages import Request, Response
 from orchestrator.local.service import ServiceError
@@ -43,8 +43,8 @@ class Protocol(ABC):
     def fail(self, error: ServiceError, request_id: str) -> Response:
         """The answer that boto3 turns into a ClientError with the error's code."""
 
-    def error_shape(self, error: ServiceError) -> StructureShape | None:
-        """How the model describes the error, if it does."""
+    def error_shape(self, error: ServiceError) -> Any:
+        """How the model describes the error; None when it does not."""
         return next((shape for shape in self.model.error_shapes if shape.error_code == error.code), None)
 
     def status_of(self, error: ServiceError) -> int:

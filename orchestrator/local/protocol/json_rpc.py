@@ -67,5 +67,3 @@ def error_body(protocol: Protocol, error: ServiceError) -> dict[str, Any]:
     members = encode(shape, error.members) if shape else {}
     spelling = next((name for name in (shape.members if shape else ()) if name.lower() == "message"), "message")
     return {**members, "__type": error.code, spelling: error.message}
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
+import boto3
 import botocore.session
 from botocore.configprovider import ChainProvider, ConstantProvider
 from botocore.model import ServiceModel
@@ -22,6 +23,12 @@ def session() -> botocore.session.Session:
     for variable, value in (("profile", None), ("config_file", os.devnull), ("credentials_file", os.devnull)):
         values.set_config_provider(variable, ChainProvider([ConstantProvider(value)]))
     return made
+
+
+@cache
+def client_maker() -> boto3.Session:
+    """A boto3 session on the shared one; made once, because making it registers boto3's hooks there."""
+    return boto3.Session(botocore_session=session())
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from botocore.model import OperationModel, OperationNotFoundError, Shape
+from botocore.model import OperationModel, OperationNotFoundError
 
 from orchestrator.local.messages import Request, Response
 from orchestrator.local.protocol.interface import Protocol
@@ -180,7 +180,7 @@ def _write(name: str, shape: Any, value: Any, path: str) -> Iterator[str]:
             yield f"<{name}>{_text(str(scalar(shape, value, path)))}</{name}>"
 
 
-def _write_members(shape: Shape, value: Mapping[str, Any], path: str) -> Iterator[str]:
+def _write_members(shape: Any, value: Mapping[str, Any], path: str) -> Iterator[str]:
     if not isinstance(value, Mapping):
         raise TypeError(f"the answer's {path or 'root'} must be a structure, not {value!r:.80}")
     for member, inner in shape.members.items():

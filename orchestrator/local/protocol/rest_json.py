@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.model import OperationModel, ServiceModel
 
 from orchestrator.local.messages import Request, Response
 from orchestrator.local.protocol.interface import Protocol
@@ -45,7 +45,7 @@ class RestJson(Protocol):
         super().__init__(model)
         routes = [_route(model.operation_model(name)) for name in model.operation_names]
         # The more a route fixes, the earlier it is asked: /functions/{name}/policy before /functions/{name+}.
-        self._routes = sorted(routes, key=lambda route: (-len(route.marks), len(route.labels), -len(route.path.pattern)))
+        self._routes = sorted(routes, key=lambda it: (-len(it.marks), len(it.labels), -len(it.path.pattern)))
 
     def accepts(self, request: Request) -> bool:
         return "x-amz-target" not in request.fields and self._find(request) is not None
@@ -180,7 +180,7 @@ def _in_body(shape: Any, member: str) -> bool:
     return member in shape.members and "location" not in shape.members[member].serialization
 
 
-def _header_text(shape: Shape, value: Any, path: str) -> str:
+def _header_text(shape: Any, value: Any, path: str) -> str:
     if shape.type_name == "timestamp":
         return str(encode_time(value, shape.serialization.get("timestampFormat", "rfc822"), path))
     if shape.type_name == "boolean":

@@ -10,12 +10,10 @@ import re
 from functools import cache
 from typing import Any
 
-from botocore.model import Shape
-
 from orchestrator.local.service import ServiceError
 
 
-def validate(shape: Shape | None, value: Any, code: str, unknown: list[str]) -> None:
+def validate(shape: Any, value: Any, code: str, unknown: list[str]) -> None:
     """Raise ServiceError(code) when the value breaks its shape's constraints or had members no shape has."""
     problems = [f"Unknown member at '{path}'" for path in unknown]
     if shape is not None:

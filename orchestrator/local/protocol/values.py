@@ -10,10 +10,6 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
-from botocore.model import Shape
-
-NUMBERS = ("integer", "long", "float", "double")
-
 
 class Malformed(Exception):
     """A value is not of its shape's type."""
@@ -22,12 +18,12 @@ class Malformed(Exception):
         super().__init__(f"{path or 'the request'} must be {expected}")
 
 
-def wire_name(member: str, shape: Shape) -> str:
+def wire_name(member: str, shape: Any) -> str:
     """The name of a structure's member on the wire."""
     return str(shape.serialization.get("name", member))
 
 
-def decode(shape: Shape, value: Any, path: str, unknown: list[str]) -> Any:
+def decode(shape: Any, value: Any, path: str, unknown: list[str]) -> Any:
     """A JSON value as the shape's Python value; members no shape has are added to ``unknown``.
 
     Timestamps become POSIX seconds, blobs bytes. Raises Malformed.
@@ -65,7 +61,7 @@ def _decode_structure(shape: Any, value: Any, path: str, unknown: list[str]) -> 
     return decoded
 
 
-def _decode_scalar(shape: Shape, value: Any, path: str) -> Any:
+def _decode_scalar(shape: Any, value: Any, path: str) -> Any:
     match shape.type_name:
         case "string" | "character" if isinstance(value, str):
             return value
@@ -86,7 +82,7 @@ def _decode_scalar(shape: Shape, value: Any, path: str) -> Any:
     raise Malformed(path, f"a {shape.type_name}")
 
 
-def decode_text(shape: Shape, text: str, path: str) -> Any:
+def decode_text(shape: Any, text: str, path: str) -> Any:
     """A value that travels as text (query string, form, header) as the shape's Python value; raises Malformed."""
     try:
         match shape.type_name:
@@ -119,7 +115,7 @@ def _iso_seconds(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def encode(shape: Shape, value: Any, path: str = "") -> Any:
+def encode(shape: Any, value: Any, path: str = "") -> Any:
     """A Python value as JSON along its shape; members the shape lacks and None are left out.
 
     Raises TypeError naming the path of a value that is not of its type: the service gave a wrong answer.
@@ -147,7 +143,7 @@ def encode(shape: Shape, value: Any, path: str = "") -> Any:
     return scalar(shape, value, path)
 
 
-def scalar(shape: Shape, value: Any, path: str) -> Any:
+def scalar(shape: Any, value: Any, path: str) -> Any:
     """The value itself when it is of its shape's type; raises TypeError otherwise."""
     match shape.type_name:
         case "boolean":
@@ -161,7 +157,7 @@ def scalar(shape: Shape, value: Any, path: str) -> Any:
     return value
 
 
-def _expect(right: bool, shape: Shape, value: Any, path: str) -> None:
+def _expect(right: bool, shape: Any, value: Any, path: str) -> None:
     if not right:
         raise TypeError(f"the answer's {path or 'root'} must be a {shape.type_name}, not {value!r:.80}")
 

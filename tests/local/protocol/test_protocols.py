@@ -33,8 +33,17 @@ class Stacks(Service):
         return {"StackId": "arn:stack"}
 
     def DescribeStacks(self, call, parameters):
-        return {"Stacks": [{"StackName": "a", "CreationTime": 1700000000, "StackStatus": "CREATE_COMPLETE",
-                            "Tags": [{"Key": "k", "Value": "a&b"}], "DisableRollback": True}]}
+        return {
+            "Stacks": [
+                {
+                    "StackName": "a",
+                    "CreationTime": 1700000000,
+                    "StackStatus": "CREATE_COMPLETE",
+                    "Tags": [{"Key": "k", "Value": "a&b"}],
+                    "DisableRollback": True,
+                }
+            ]
+        }
 
 
 class Functions(Service):
@@ -103,12 +112,19 @@ def test_operation_without_method_is_refused_by_name(client):
 def test_query_both_ways(client):
     stacks = client("cloudformation")
     answer = stacks.create_stack(
-        StackName="s", TemplateBody="{}", Tags=[{"Key": "a", "Value": "é&="}], Capabilities=[],
-        Parameters=[{"ParameterKey": "p", "ParameterValue": "1", "UsePreviousValue": False}], TimeoutInMinutes=3,
+        StackName="s",
+        TemplateBody="{}",
+        Tags=[{"Key": "a", "Value": "é&="}],
+        Capabilities=[],
+        Parameters=[{"ParameterKey": "p", "ParameterValue": "1", "UsePreviousValue": False}],
+        TimeoutInMinutes=3,
     )
     assert answer["StackId"] == "arn:stack"
     assert SEEN[0][1] == {
-        "StackName": "s", "TemplateBody": "{}", "Tags": [{"Key": "a", "Value": "é&="}], "Capabilities": [],
+        "StackName": "s",
+        "TemplateBody": "{}",
+        "Tags": [{"Key": "a", "Value": "é&="}],
+        "Capabilities": [],
         "Parameters": [{"ParameterKey": "p", "ParameterValue": "1", "UsePreviousValue": False}],
         "TimeoutInMinutes": 3,
     }
