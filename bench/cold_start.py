@@ -28,7 +28,9 @@ EVENT = {
     "httpMethod": "POST",
     "path": "/provisionpipeline",
     "headers": {},
-    "body": json.dumps({"version": 2, "model_name": "m", "pipelines": [{"name": "p", "pipeline_type": "model_training"}]}),
+    "body": json.dumps(
+        {"version": 2, "model_name": "m", "pipelines": [{"name": "p", "pipeline_type": "model_training"}]}
+    ),
     "isBase64Encoded": False,
     "requestContext": {"requestId": "bench"},
 }

@@ -87,7 +87,9 @@ def test_folders_keep_to_themselves(folder: str, forbidden: set[str]) -> None:
 
 def test_importing_the_handler_loads_nothing_heavy() -> None:
     code = "import sys, orchestrator.handler; print(*{name.split('.')[0] for name in sys.modules})"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
     assert not loaded & HEAVY
 
 
@@ -96,5 +98,9 @@ def test_no_drawers() -> None:
 
 
 def test_files_are_rooms_not_halls() -> None:
-    halls = {str(path.relative_to(ROOT)): n for path in PACKAGE.rglob("*.py") if (n := len(path.read_text().splitlines())) > 400}
+    halls = {
+        str(path.relative_to(ROOT)): n
+        for path in PACKAGE.rglob("*.py")
+        if (n := len(path.read_text().splitlines())) > 400
+    }
     assert not halls, "files over 400 lines hide a second room"

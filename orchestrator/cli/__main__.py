@@ -33,7 +33,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="mlops",
         description="From a committed mlops-config.json to live models in dev, staging and prod.",
-        epilog="Start with `mlops demo`, or `mlops init` in your own repository. Exit codes: " + __doc__.split("codes: ")[1],
+        epilog="Start with `mlops demo`, or `mlops init` in your own repository. Exit codes: "
+        + __doc__.split("codes: ")[1],
     )
     top.add_argument("--version", action="version", version=f"mlops {__version__}")
     common = argparse.ArgumentParser(add_help=False)

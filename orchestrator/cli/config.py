@@ -25,9 +25,7 @@ def read(path: str) -> Any:
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise NotFound(
-            f"There is no config {path}.", hint="Name a file, or write one with `mlops init`."
-        ) from error
+        raise NotFound(f"There is no config {path}.", hint="Name a file, or write one with `mlops init`.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadRequest(f"{path} cannot be read: {error}") from error
     try:

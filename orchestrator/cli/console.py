@@ -85,7 +85,9 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     """A plain table with aligned columns; states in colour on a terminal."""
     cells = [[str(row.get(column, "") if row.get(column) is not None else "") for column in columns] for row in rows]
     widths = [max([len(column), *(len(row[i]) for row in cells)]) for i, column in enumerate(columns)]
-    lines = ["  ".join(paint(column.upper().ljust(width), "dim") for column, width in zip(columns, widths, strict=True))]
+    lines = [
+        "  ".join(paint(column.upper().ljust(width), "dim") for column, width in zip(columns, widths, strict=True))
+    ]
     for row in cells:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append("  ".join(paint(text, STATE_COLOURS.get(text.strip(), "")) for text in padded).rstrip())

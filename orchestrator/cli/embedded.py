@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from orchestrator.cli import home
 from orchestrator.cli.console import Console
 from orchestrator.errors import Conflict, OrchestratorError, SettingsMissing
+from orchestrator.model import Stage
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
+OUTPUTS = "installation.json"
 
 
 def start(folder: Path, console: Console, *, port: int = 0) -> home.Running:
@@ -51,7 +57,9 @@ def _launch(folder: Path, port: int) -> home.Running:
     log = folder / "server.log"
     command = [sys.executable, "-m", "orchestrator.local", "--home", str(folder), "--port", str(port)]
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+        )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         running = home.read(folder)
@@ -93,5 +101,49 @@ def reset(folder: Path) -> None:
 
 
 def install(running: home.Running, console: Console) -> dict[str, str]:
-    """Install the orchestrator in the embedded AWS, or update it; returns the outputs of its stack."""
-    raise NotImplementedError
+    """Install the orchestrator in the embedded AWS, or bring it up to date; returns the outputs of its stack."""
+    import boto3
+
+    from orchestrator.infra.installation import Accounts
+    from orchestrator.infra.installation import install as install_orchestrator
+    from orchestrator.infra.lambda_package import build
+
+    sessions = {
+        account: boto3.Session(account, "local", region_name=running.region) for account in running.accounts.values()
+    }
+    hub = running.accounts["orchestrator"]
+    stages = [
+        Stage(name, account, running.region, approval=number > 0)
+        for number, (name, account) in enumerate(item for item in running.accounts.items() if item[1] != hub)
+    ]
+    accounts = Accounts(hub, running.region, sessions, running.endpoint)
+    outputs = install_orchestrator(accounts, stages, build())
+    (running.home / OUTPUTS).write_text(json.dumps(outputs, indent=2))
+    console.say(f"  orchestrator installed in {len(sessions)} accounts")
+    return outputs
+
+
+def outputs(running: home.Running) -> dict[str, str]:
+    """The outputs of the orchestrator's stack, as the last installation wrote them; empty before the first."""
+    try:
+        document: dict[str, str] = json.loads((running.home / OUTPUTS).read_text())
+    except OSError:
+        return {}
+    return document
+
+
+def link_repository(running: home.Running, path: Path) -> str:
+    """Make a Git repository on this disk a CodeCommit repository of the hub; returns its name."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", path.name)
+    body = {"account": running.accounts["orchestrator"], "region": running.region, "name": name, "path": str(path)}
+    request = urllib.request.Request(  # noqa: S310 - the endpoint is our own, on loopback
+        f"{running.endpoint}/_local/codecommit/link",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+        method="POST",
+    )
+    try:
+        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+    except urllib.error.HTTPError as error:
+        raise Conflict(f"{path} cannot be watched: {error.read().decode(errors='replace')}") from error
+    return name

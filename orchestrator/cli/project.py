@@ -14,7 +14,9 @@ from orchestrator.errors import BadRequest, NotFound
 
 def add_argument(parser: argparse.ArgumentParser) -> None:
     """The argument that names the project."""
-    parser.add_argument("project", nargs="?", default="", help="project or model name (default: that of ./mlops-config.json)")
+    parser.add_argument(
+        "project", nargs="?", default="", help="project or model name (default: that of ./mlops-config.json)"
+    )
 
 
 def connect(arguments: argparse.Namespace, console: Console) -> tuple[target.Target, Aws]:

@@ -126,7 +126,9 @@ class Walk:
         """Yield each change of an action until the run has finished."""
         pipeline = self.client("codepipeline")
         while True:
-            status = pipeline.get_pipeline_execution(pipelineName=project, pipelineExecutionId=run)["pipelineExecution"]["status"]
+            status = pipeline.get_pipeline_execution(pipelineName=project, pipelineExecutionId=run)[
+                "pipelineExecution"
+            ]["status"]
             yield from self._changes(pipeline.get_pipeline_state(name=project), run)
             if status in FINISHED:
                 return
@@ -138,7 +140,10 @@ class Walk:
                 continue
             for action in stage["actionStates"]:
                 latest = action.get("latestExecution", {})
-                name, now = (stage["stageName"], action["actionName"]), (latest.get("status", ""), latest.get("token", ""))
+                name, now = (
+                    (stage["stageName"], action["actionName"]),
+                    (latest.get("status", ""), latest.get("token", "")),
+                )
                 if not now[0] or self._seen.get(name) == now:
                     continue
                 self._seen[name] = now
@@ -173,7 +178,10 @@ class Walk:
     def endpoint_predictions(self, account: str, endpoint: str) -> list[float]:
         """What the live endpoint answers for the rows that were kept back."""
         answer = self.client("sagemaker-runtime", account).invoke_endpoint(
-            EndpointName=endpoint, ContentType="text/csv", Accept="text/csv", Body=(self.folder / "test.csv").read_bytes()
+            EndpointName=endpoint,
+            ContentType="text/csv",
+            Accept="text/csv",
+            Body=(self.folder / "test.csv").read_bytes(),
         )
         return [float(number) for number in answer["Body"].read().decode().replace(",", "\n").split()]
 

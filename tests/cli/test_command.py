@@ -43,9 +43,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_verbs_the_product_promises_are_there() -> None:
-    promised = (
-        "init validate plan render provision list status approve reject start stop logs invoke delete demo local"
-    )
+    promised = "init validate plan render provision list status approve reject start stop logs invoke delete demo local"
     assert set(promised.split()) <= set(find_verbs())
 
 

@@ -166,7 +166,9 @@ def test_stopping_the_run_stops_the_job(machine: Machine, tmp_path: Path) -> Non
     from orchestrator.execute import stop
 
     def jobs(status: str) -> list[Any]:
-        found: list[Any] = sagemaker.list_training_jobs(NameContains="stopped", StatusEquals=status)["TrainingJobSummaries"]
+        found: list[Any] = sagemaker.list_training_jobs(NameContains="stopped", StatusEquals=status)[
+            "TrainingJobSummaries"
+        ]
         return found
 
     wait_until("training", 120, lambda: jobs("InProgress"))

@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator.aws import Aws
 from orchestrator.cli import embedded
-from orchestrator.status import endpoints
+from orchestrator.deployed import endpoints
+from orchestrator.runs import targets
 from tests.e2e.conftest import PIPELINES, Machine, finish
 
 pytestmark = pytest.mark.xdist_group("walk")
@@ -31,7 +32,8 @@ def test_from_commit_to_production(machine: Machine, example: str) -> None:
 
     assert set(states.values()) == {"Succeeded"}, states
     walk.target.enter()
-    found = endpoints(Aws(walk.target.settings()), project)
+    aws = Aws(walk.target.settings())
+    found = endpoints(aws, targets(aws, project))
     assert [endpoint.stage for endpoint in found] == [stage["name"] for stage in walk.config["stages"]]
     for endpoint in found:
         assert endpoint.status == "InService"

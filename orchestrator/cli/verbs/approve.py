@@ -22,6 +22,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     _, aws = project.connect(arguments, console)
     name = project.name(arguments, aws)
     answered = approve(aws, name, arguments.stage, arguments.comment)
-    console.data({"project": name, "approved": answered.name, "run": answered.run}, f"Approved {answered.name} of {name}.")
+    console.data(
+        {"project": name, "approved": answered.name, "run": answered.run}, f"Approved {answered.name} of {name}."
+    )
     console.say("Next: `mlops status --watch`.")
     return 0

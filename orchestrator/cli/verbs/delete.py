@@ -16,14 +16,14 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    from orchestrator.remove import remove
+    from orchestrator.flow import delete_project
     from orchestrator.status import as_json
 
     _, aws = project.connect(arguments, console)
     name = project.name(arguments, aws)
     confirmed = arguments.yes or input(f"Delete {name} and everything it deployed? [y/N] ").strip().lower() == "y"
     removed = []
-    for one in remove(aws, name, confirmed=confirmed):
+    for one in delete_project(name, aws, confirmed=confirmed):
         console.say(f"  {one.outcome:8} {one.what:9} {one.name} ({one.account})")
         removed.append(one)
     console.data(as_json(removed), f"{name} is gone.")

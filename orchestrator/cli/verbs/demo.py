@@ -116,13 +116,14 @@ def _answer(walk: Any, project: str, approval: Any, console: Console, *, interac
 def _ask(walk: Any, project: str, clock: Clock, console: Console) -> list[dict[str, Any]]:
     """Ask each stage's endpoint for the rows that were kept back and compare."""
     from orchestrator.aws import Aws
-    from orchestrator.status import endpoints
+    from orchestrator.deployed import endpoints
+    from orchestrator.runs import targets
 
     console.step("5. Each endpoint answers over HTTP")
     walk.target.enter()
     aws = Aws(walk.target.settings())
     rows = []
-    for endpoint in endpoints(aws, project):
+    for endpoint in endpoints(aws, targets(aws, project)):
         reference = walk.reference_predictions(endpoint.model_data_url)
         answers = walk.endpoint_predictions(endpoint.account, endpoint.name)
         gap = max(abs(a - b) for a, b in zip(reference, answers, strict=True))
@@ -145,7 +146,9 @@ def _conclude(rows: list[dict[str, Any]], project: str, repository: str, clock: 
     columns = ["stage", "account", "endpoint", "status", "rows", "accuracy", "agrees"]
     console.say()
     console.data({"project": project, "endpoints": rows}, table(rows, columns))
-    console.say(f"\n`agrees`: the answers over HTTP equal the model evaluated in this process. Took {str(clock).strip()}.")
+    console.say(
+        f"\n`agrees`: the answers over HTTP equal the model evaluated in this process. Took {str(clock).strip()}."
+    )
     console.say("\nThe embedded AWS is still up. Try:")
     console.say(f"  mlops status {project}")
     console.say(f"  mlops invoke {project} --stage prod --file {repository}/../test.csv")

@@ -33,13 +33,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     found = examples()
     if arguments.list:
-        texts = {name: json.loads((folder / config.DEFAULT).read_text()).get("description", "") for name, folder in found.items()}
+        texts = {
+            name: json.loads((folder / config.DEFAULT).read_text()).get("description", "")
+            for name, folder in found.items()
+        }
         console.data(texts, "\n".join(f"{name:20} {text}" for name, text in texts.items()))
         return 0
     if arguments.example not in found:
         raise NotFound(f"There is no example {arguments.example}.", hint=f"Choose one of: {', '.join(found)}.")
     folder, source = Path(arguments.folder), found[arguments.example]
-    files = [path.relative_to(source) for path in sorted(source.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    files = [
+        path.relative_to(source)
+        for path in sorted(source.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
     schema = Path("mlops-config.schema.json")
     taken = [str(name) for name in [*files, schema] if (folder / name).exists()]
     if taken:

@@ -34,7 +34,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     fitting = [one for one in endpoints if not arguments.stage or one.stage == arguments.stage]
     if not fitting:
         stages = ", ".join(one.stage for one in endpoints) or "none"
-        raise NotFound(f"{name} has no endpoint in {arguments.stage or 'any stage'}.", hint=f"Stages with one: {stages}.")
+        raise NotFound(
+            f"{name} has no endpoint in {arguments.stage or 'any stage'}.", hint=f"Stages with one: {stages}."
+        )
     endpoint = fitting[-1]
     if target.running is None and endpoint.account != aws.settings.account:
         raise BadRequest(

@@ -61,7 +61,9 @@ def info(arguments: argparse.Namespace, console: Console) -> int:
         "accounts": running.accounts,
         **outputs,
     }
-    accounts = "\n".join(f"  {name:13} {account}   (use it as AWS_ACCESS_KEY_ID)" for name, account in running.accounts.items())
+    accounts = "\n".join(
+        f"  {name:13} {account}   (use it as AWS_ACCESS_KEY_ID)" for name, account in running.accounts.items()
+    )
     text = (
         f"endpoint       {running.endpoint}   (export AWS_ENDPOINT_URL={running.endpoint})\n"
         f"API            {outputs.get('ApiUrl', 'not installed')}\n"

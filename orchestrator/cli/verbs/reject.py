@@ -22,5 +22,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     _, aws = project.connect(arguments, console)
     name = project.name(arguments, aws)
     answered = reject(aws, name, arguments.stage, arguments.reason)
-    console.data({"project": name, "rejected": answered.name, "run": answered.run}, f"Rejected {answered.name} of {name}.")
+    console.data(
+        {"project": name, "rejected": answered.name, "run": answered.run}, f"Rejected {answered.name} of {name}."
+    )
     return 0

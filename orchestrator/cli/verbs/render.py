@@ -33,6 +33,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    document = {"folder": str(folder), "files": sorted(written), "bundle_digest": bundle.digest, "bundle_bytes": len(bundle.data)}
+    document = {
+        "folder": str(folder),
+        "files": sorted(written),
+        "bundle_digest": bundle.digest,
+        "bundle_bytes": len(bundle.data),
+    }
     console.data(document, f"{len(written)} files in {folder} (bundle {bundle.digest[:12]}, {len(bundle.data)} bytes)")
     return 0

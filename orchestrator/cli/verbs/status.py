@@ -45,7 +45,12 @@ def status_text(status: ProjectStatus) -> str:
     run = f"   run {status.run.id}" if status.run else ""
     parts = [f"{paint(status.project, 'bold')}   {status.state}{run}"]
     rows = [
-        {"stage": stage.name if number == 0 else "", "action": action.name, "state": action.state, "": action.summary[:70]}
+        {
+            "stage": stage.name if number == 0 else "",
+            "action": action.name,
+            "state": action.state,
+            "": action.summary[:70],
+        }
         for stage in status.stages
         for number, action in enumerate(stage.actions)
     ]
@@ -53,7 +58,7 @@ def status_text(status: ProjectStatus) -> str:
         parts.append(table(rows, ["stage", "action", "state", ""]))
     if status.endpoints:
         endpoints = [
-            {"stage": e.stage, "endpoint": e.name, "account": e.account, "state": e.state, "instances": e.instances}
+            {"stage": e.stage, "endpoint": e.name, "account": e.account, "state": e.status, "instances": e.instances}
             for e in status.endpoints
         ]
         parts.append(table(endpoints, ["stage", "endpoint", "account", "state", "instances"]))

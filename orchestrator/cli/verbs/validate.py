@@ -24,7 +24,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         "valid": True,
         "model_name": workload.model_name,
         "stages": [stage.name for stage in workload.stages],
-        "pipelines": [{"name": spec.name, "type": spec.pipeline_type, "kind": spec.kind} for spec in workload.pipelines],
+        "pipelines": [
+            {"name": spec.name, "type": spec.pipeline_type, "kind": spec.kind} for spec in workload.pipelines
+        ],
     }
     names = ", ".join(f"{spec.name} ({spec.kind})" for spec in workload.pipelines)
     console.data(document, f"{arguments.config} is valid: {workload.model_name}: {names}")
