@@ -1,4 +1,4 @@
-"""kill -9 of the embedded AWS at any moment: after a restart the run goes on, nothing is lost, nothing happens twice."""
+"""kill -9 of the embedded AWS at any moment: after a restart the run goes on, nothing is lost or done twice."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if target.running is None and endpoint.account != aws.settings.account:
         raise BadRequest(
             f"The endpoint is in account {endpoint.account}.",
-            hint=f"Use a profile of that account: aws sagemaker-runtime invoke-endpoint --endpoint-name {endpoint.name}.",
+            hint=f"Use that account: aws sagemaker-runtime invoke-endpoint --endpoint-name {endpoint.name} ...",
         )
     try:
         answer = target.client("sagemaker-runtime", endpoint.account).invoke_endpoint(
