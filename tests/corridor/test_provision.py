@@ -107,9 +107,7 @@ def test_both_changed_stays_within_four_calls(provisioned: Cloud) -> None:
 
 
 def test_a_crash_after_the_bundle_is_repaired(cloud: Cloud) -> None:
-    cloud.answers["cloudformation.create_stack"] = lambda **_: (_ for _ in ()).throw(
-        refuse("InternalFailure", status=500)
-    )
+    cloud.answers["cloudformation.create_stack"] = refusing("InternalFailure", status=500)
     with pytest.raises(AwsFailed) as caught:
         go(cloud)
     assert caught.value.code == "InternalFailure" and caught.value.status == 500
@@ -172,9 +170,7 @@ def test_while_the_stack_changes_only_the_same_request_is_answered(provisioned: 
 def test_after_a_rollback_cloudformation_says_what_differs(provisioned: Cloud) -> None:
     provisioned.stacks[HUB, STACK]["StackStatus"] = "UPDATE_ROLLBACK_COMPLETE"
     text = "No updates are to be performed."
-    provisioned.answers["cloudformation.update_stack"] = lambda **_: (_ for _ in ()).throw(
-        refuse("ValidationError", text)
-    )
+    provisioned.answers["cloudformation.update_stack"] = refusing("ValidationError", text)
     assert go(provisioned).outcome == "unchanged"
     del provisioned.answers["cloudformation.update_stack"]
     assert go(provisioned).outcome == "updated"
