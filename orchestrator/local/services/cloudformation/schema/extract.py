@@ -132,6 +132,9 @@ def _trimmed(node: Any) -> Any:
             kept[keyword] = {name: _trimmed(member) for name, member in value.items()}
         elif keyword in KEPT_KEYWORDS:
             kept[keyword] = _trimmed(value)
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        if not all(kept.get(keyword, [])):  # an alternative that asks for nothing we check
+            del kept[keyword]
     return kept
 
 

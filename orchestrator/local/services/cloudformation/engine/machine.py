@@ -1,0 +1,220 @@
+"""The life of a stack operation: its phases, and the statuses between them."""
+
+from __future__ import annotations
+
+from orchestrator.local.service import ServiceError
+from orchestrator.local.services.cloudformation.engine import forward, removal, undo
+from orchestrator.local.services.cloudformation.engine.documents import NOTICES, Documents
+from orchestrator.local.services.cloudformation.engine.effects import RESOURCE_TASK, STACK_TASK, Effects
+from orchestrator.local.services.cloudformation.engine.frames import Frames
+from orchestrator.local.services.cloudformation.engine.records import DELETED
+from orchestrator.local.services.cloudformation.engine.run import Run
+from orchestrator.local.store import Key
+
+TIMED_OUT = "Stack creation time exceeded the specified timeout."
+ROLLING_BACK = " Rollback requested by user."
+
+
+class Machine:
+    """Brings stack operations forward, one step at a time; every step is one transaction."""
+
+    def __init__(self, documents: Documents, frames: Frames) -> None:
+        self._documents = documents
+        self._frames = frames
+        self._effects = Effects(documents)
+
+    def register(self) -> None:
+        """Register the tasks of stacks, resources and notices."""
+        tasks = self._documents.world.tasks
+        tasks.register(STACK_TASK, self.step)
+        tasks.register(RESOURCE_TASK, self._effects.step)
+        tasks.register(NOTICES, self._notices)
+
+    def _notices(self, key: Key) -> None:
+        self._documents.send_notices(key)
+
+    def step(self, key: Key) -> float | None:
+        """Look at a stack, begin what can be begun, and move on when a phase is over."""
+        with self._documents.transaction():
+            stack = self._documents.load(key)
+            if stack is None or stack.operation is None:
+                return None
+            run = Run(self._documents, self._frames, stack, stack.operation, self._documents.resources(stack))
+            phases = {
+                "forward": self._forward,
+                "undo": self._undo,
+                "cleanup": self._cleanup,
+                "remove": self._remove,
+            }
+            phases[run.operation.phase](run)
+            deadline = stack.operation.deadline if stack.operation else 0.0
+        return max(0.1, deadline - self._documents.world.now()) if deadline else None
+
+    # Forward
+
+    def _forward(self, run: Run) -> None:
+        operation = run.operation
+        if operation.deadline and run.documents.world.now() >= operation.deadline and not operation.reason:
+            operation.reason = TIMED_OUT
+            run.save()
+        try:
+            done = forward.advance(run)
+            if done:
+                run.stack.outputs = forward.outputs(run)
+        except ServiceError as error:
+            operation.reason = error.message
+            run.save()
+            done = False
+        if operation.stopping() and not run.working:
+            self._turn_round(run)
+        elif done and not run.working:
+            self._arrived(run)
+
+    def _arrived(self, run: Run) -> None:
+        """Every resource is where it should be."""
+        if run.operation.kind == "create":
+            self._settled(run)
+            self._finish(run, "CREATE_COMPLETE")
+            return
+        run.operation.deadline = 0.0
+        run.turn_to("cleanup")
+        run.status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+        removal.mark_superseded(run)
+        self._cleanup(run)
+
+    def _turn_round(self, run: Run) -> None:
+        """Something failed, and nothing is under way any more."""
+        operation, creating = run.operation, run.operation.kind == "create"
+        reason = self._failure(run, "create" if creating else "update")
+        operation.deadline = 0.0
+        if operation.on_failure == "DO_NOTHING":
+            self._finish(run, "CREATE_FAILED" if creating else "UPDATE_FAILED", reason)
+        elif not creating:
+            self.begin_undo(run, reason)
+        elif operation.on_failure == "DELETE":
+            self.begin_removal(run, "DELETE_IN_PROGRESS", reason + " Delete requested by user.")
+        else:
+            self.begin_removal(run, "ROLLBACK_IN_PROGRESS", reason + ROLLING_BACK)
+
+    @staticmethod
+    def _failure(run: Run, verb: str) -> str:
+        operation = run.operation
+        if operation.failed:
+            return f"The following resource(s) failed to {verb}: [{', '.join(operation.failed)}]."
+        return operation.reason
+
+    # Backward
+
+    def begin_undo(self, run: Run, reason: str) -> None:
+        """Turn an update back; the stack's goal is what it was before."""
+        run.turn_to("undo")
+        stack = run.stack
+        if stack.stable:
+            role = stack.goal.role
+            stack.goal = stack.stable
+            stack.goal.role = role
+        run.status("UPDATE_ROLLBACK_IN_PROGRESS", reason)
+        self._undo(run)
+
+    def _undo(self, run: Run) -> None:
+        if run.working and run.operation.failed:
+            return
+        done = undo.advance(run)
+        if run.working:
+            return
+        if run.operation.failed:
+            self._finish(run, "UPDATE_ROLLBACK_FAILED", self._failure(run, "update"))
+        elif done:
+            self._restore_outputs(run)
+            run.turn_to("cleanup")
+            run.status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+            removal.mark_new(run)
+            self._cleanup(run)
+
+    @staticmethod
+    def _restore_outputs(run: Run) -> None:
+        """Outputs and policies as the old template has them."""
+        frame = run.frame()
+        for resource in run.resources.values():
+            entry = frame.resources.get(resource.logical)
+            if entry:
+                resource.deletion_policy, resource.replace_policy = entry.deletion_policy, entry.replace_policy
+        try:
+            run.stack.outputs = forward.outputs(run)
+        except ServiceError:
+            run.save()  # an import is gone meanwhile: the outputs stay as they were last known
+
+    # Away
+
+    def begin_removal(self, run: Run, status: str, reason: str) -> None:
+        """Begin to take every resource away."""
+        run.turn_to("remove")
+        run.status(status, reason)
+        removal.mark_all(run)
+        self._remove(run)
+
+    def _cleanup(self, run: Run) -> None:
+        if not removal.advance(run):
+            return
+        updated = run.stack.status == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+        for logical, resource in list(run.resources.items()):
+            if resource.instance is None or resource.removing:
+                run.documents.drop_resource(run.stack, logical)
+                del run.resources[logical]
+        self._settled(run)
+        self._finish(run, "UPDATE_COMPLETE" if updated else "UPDATE_ROLLBACK_COMPLETE")
+
+    def _remove(self, run: Run) -> None:
+        if any(resource.work and resource.work.turn != run.operation.turn for resource in run.working):
+            return  # what was being made when the removal was asked for ends first
+        for resource in run.resources.values():
+            if resource.instance and not resource.removing and resource.status != "DELETE_FAILED":
+                resource.removing = True
+                run.documents.save_resource(run.stack, resource)
+        if not removal.advance(run):
+            return
+        ending = run.stack.status.removesuffix("_IN_PROGRESS")
+        if run.operation.failed:
+            self._finish(run, f"{ending}_FAILED", self._failure(run, "delete"))
+            return
+        run.stack.outputs, run.stack.imports = [], []
+        self._finish(run, f"{ending}_COMPLETE")
+
+    # The end
+
+    @staticmethod
+    def _settled(run: Run) -> None:
+        """What the operation brought about is what the stack is from now on."""
+        run.stack.stable = None
+        for resource in run.resources.values():
+            resource.touched, resource.stable, resource.born, resource.removing = False, None, "", False
+            run.documents.save_resource(run.stack, resource)
+
+    def _finish(self, run: Run, status: str, reason: str = "") -> None:
+        run.status(status, reason)
+        self._finish_change_set(run, status)
+        run.stack.operation = None
+        run.save()
+        if status == DELETED:
+            self._drop_change_sets(run)
+
+    def _finish_change_set(self, run: Run, status: str) -> None:
+        """The change set that began this operation has been executed, or has failed to be."""
+        if not run.stack.change_set:
+            return
+        key = change_set_key(run.stack.change_set)
+        done = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+        run.documents.store.patch(key, execution="EXECUTE_COMPLETE" if done else "EXECUTE_FAILED")
+        run.stack.change_set = ""
+
+    def _drop_change_sets(self, run: Run) -> None:
+        stack = run.stack
+        for key, change_set in run.documents.store.list("cloudformation", "ChangeSet", stack.account, stack.region):
+            if change_set["stack"] == stack.id:
+                run.documents.store.delete(key)
+
+
+def change_set_key(arn: str) -> Key:
+    """Where a change set lives: its ARN says everything."""
+    _, _, service, region, account, resource = arn.split(":", 5)
+    return Key(account, region, service, "ChangeSet", resource.removeprefix("changeSet/"))
