@@ -16,6 +16,7 @@
         postfix: ModelTraining     # of the project's name (one-pipeline form)
         template: model_training_pipeline.yaml    # name of the template in the bundle (one-pipeline form)
         presets: {use_spot_instances: true}       # defaults of this type; they win over the schema's
+        model_name: image_tag      # the key that names the project, where it is not model_name
         required:                  # keys that must be present (old names), in the order they are reported;
           - training_data          # a conditional one is an object whose `when` is an expression
           - {key: model_package_name, when: "settings.use_model_registry"}
@@ -35,13 +36,18 @@
     verify: true
 
 Every value under ``checks.that``, ``values``, ``shape``, ``parameters``, ``job`` and ``review.when`` is an
-expression (see ``expressions``): always text. Checks see ``config``, ``stage``, ``settings``, ``workload`` and, of
-``derived``, ``is_gpu``, ``cuda`` and ``image_uri``; the others see what ``plan`` offers.
+expression (see ``expressions``): always text. Checks and ``required.when`` see ``config`` (of the stage),
+``references`` (the keys that refer to other pipelines), ``stage``, ``settings`` and ``workload``; the others see what
+``plan`` offers. A check is not asked while one of the keys it looks at has a problem of its own.
 
 ``config.schema.json`` is a draft-07 object schema without ``pipeline_type``, ``model_name`` and ``name`` (these
-belong to the form, not to the kind). Own keywords: ``x-per-stage: true`` (the value may be an object keyed by stage
-name), ``x-key: true`` (a key inside the assets bucket, or an ``s3://`` URI), ``x-reference: <ResultName>`` (the value
-may be ``{"from": "<pipeline>"}``).
+belong to the form, not to the kind). Own keywords of a property: ``x-per-stage: true`` (the value may be an object
+keyed by stage name, at any depth), ``x-key: true`` (a key inside the assets bucket, or an ``s3://`` URI),
+``x-reference: <ResultName>`` (the value may be ``{"from": "<pipeline>"}``; only at the top), and for ``framework``
+``x-image: training`` or ``inference`` (which built-in images it names). Where a kind has keys called ``framework``,
+``framework_version``, ``py_version``, ``image``, ``instance_type`` and ``inference_ami``, ``validate`` sees to it that
+the image exists in every region and runs on the instances. The ``description`` of a conditional subschema is shown
+to the user as its reason.
 """
 
 from __future__ import annotations
@@ -79,6 +85,7 @@ class TypeInfo:
     deprecated: bool = False
     postfix: str = ""
     template: str = ""
+    model_name: str = "model_name"
     presets: Mapping[str, Any] = field(default_factory=dict)
     required: tuple[RequiredKey, ...] = ()
 
@@ -119,9 +126,12 @@ class Review:
     accept: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blueprint:
-    """A kind of pipeline, as its folder says it. Expressions are kept as text; ``plan`` evaluates them."""
+    """A kind of pipeline, as its folder says it. Expressions are kept as text; ``plan`` evaluates them.
+
+    Two blueprints are equal when they are the same object, so that what is made of one can be cached by it.
+    """
 
     folder: Path
     kind: str
@@ -314,12 +324,13 @@ def _types(member: _Member) -> dict[str, TypeInfo]:
 def _type(member: _Member) -> TypeInfo:
     if member.value is None:
         member.value = {}
-    member.only({"deprecated", "postfix", "template", "presets", "required"})
+    member.only({"deprecated", "postfix", "template", "model_name", "presets", "required"})
     return TypeInfo(
         name=member.path.rpartition(".")[2],
         deprecated=member.get("deprecated").flag(),
         postfix=member.get("postfix").text(default=""),
         template=member.get("template").text(default=""),
+        model_name=member.get("model_name").text(default="model_name"),
         presets=member.get("presets").mapping(lambda preset: preset.value),
         required=member.get("required").sequence(_required_key),
     )

@@ -1,0 +1,195 @@
+"""Validate: from a config as written to a Workload that every later room may trust, or every problem at once.
+
+Nothing stops at the first mistake: each part is read as far as it can be, whatever is wrong elsewhere. This module
+reads the document, its stages and the order of its pipelines; ``reading`` reads each pipeline through its blueprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+from orchestrator import forms
+from orchestrator.blueprint import Blueprint, Catalog, TypeInfo
+from orchestrator.errors import ConfigInvalid, Problem
+from orchestrator.explain import join, nearest, one_of, path_to, problems_of, shown
+from orchestrator.guard import hostile, oversized
+from orchestrator.model import PipelineSpec, Stage, Workload
+from orchestrator.reading import Around, Findings, read_pipeline
+from orchestrator.settings import Settings
+
+ENVELOPE = {"$schema", "version", "pipeline_type", "model_name", "description", "tags", "stages"}
+
+
+def validate(body: object, catalog: Catalog, settings: Settings) -> Workload:
+    """Read a config of either form.
+
+    Returns the workload with known keys only, old names replaced and defaults filled in. Raises ConfigInvalid with
+    every problem: its JSON path in the document as written, the value, what is allowed, and what to do.
+    """
+    return examine(body, catalog, settings)[0]
+
+
+def examine(body: object, catalog: Catalog, settings: Settings) -> tuple[Workload, tuple[Problem, ...]]:
+    """Like ``validate``, and also what deserves a second look although it is allowed."""
+    too_large = oversized(body)
+    if too_large:
+        raise ConfigInvalid([too_large])
+    if not isinstance(body, Mapping):
+        raise ConfigInvalid([Problem("$", "The config must be an object.", shown(body), "An object.")])
+    findings = Findings()
+    findings.add(hostile(body))
+    read = _read_workload if "pipelines" in body or body.get("version") == 2 else _read_one_pipeline
+    workload = read(body, catalog, settings, findings)
+    if findings.problems or workload is None:
+        raise ConfigInvalid(findings.problems)
+    return workload, findings.warnings
+
+
+# ---- the workload form ----
+
+
+def _read_workload(
+    body: Mapping[str, Any], catalog: Catalog, settings: Settings, findings: Findings
+) -> Workload | None:
+    findings.add(_asked(body, "workload"))
+    if "pipeline_type" in body:
+        text = "`pipeline_type` belongs to each pipeline, not to the workload."
+        findings.add([Problem("$.pipeline_type", text, fix="Move it into an item of `pipelines`.")])
+    items = body.get("pipelines")
+    pipelines = [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+    around = _around(2, body, settings, findings, (item.get("name") for item in pipelines))
+    specs: list[PipelineSpec] = []
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        if isinstance(item, Mapping) and not findings.full:
+            specs += _read_item(item, f"$.pipelines[{index}]", catalog, around)
+    return None if findings.problems else _workload(body, body, around, specs)
+
+
+def _read_item(item: Mapping[str, Any], path: str, catalog: Catalog, around: Around) -> Iterator[PipelineSpec]:
+    name = item.get("name") if isinstance(item.get("name"), str) else path
+    known = _known_type(item.get("pipeline_type"), path, catalog, around.findings)
+    if name in around.earlier:
+        text = f"There is another pipeline called {shown(name)!r}."
+        around.findings.add([Problem(path_to(path, "name"), text, fix="Give each pipeline its own name.")])
+    if known:
+        given = {key: value for key, value in item.items() if key not in ("name", "pipeline_type")}
+        yield read_pipeline(given, path, str(name), *known, around)
+    around.earlier[str(name)] = known[1] if known else None
+
+
+# ---- the form of one pipeline ----
+
+
+def _read_one_pipeline(
+    body: Mapping[str, Any], catalog: Catalog, settings: Settings, findings: Findings
+) -> Workload | None:
+    if "pipeline_type" not in body:
+        fix = 'A workload has `"version": 2` and `pipelines`; a single pipeline has a `pipeline_type`.'
+        findings.add([Problem("$", "This is neither a workload nor a pipeline.", fix=fix)])
+    known = _known_type(body.get("pipeline_type"), "$", catalog, findings)
+    if not known:
+        return None
+    info, blueprint = known
+    outer = {"pipeline_type", "model_name"}
+    if not info.deprecated:  # what an old type does not know, it ignores
+        outer |= ENVELOPE - blueprint.schema["properties"].keys()
+    envelope = {key: value for key, value in body.items() if key in outer}
+    envelope["model_name"] = _model_name(body, info)
+    if envelope["model_name"] is None:
+        del envelope["model_name"]
+    findings.add(_asked(envelope, "one pipeline"))
+    around = _around(1, envelope, settings, findings, ())
+    given = {key: value for key, value in body.items() if key not in outer}
+    spec = read_pipeline(given, "$", blueprint.kind.replace("_", "-"), info, blueprint, around)
+    return None if findings.problems else _workload(envelope, body, around, [spec])
+
+
+def _model_name(body: Mapping[str, Any], info: TypeInfo) -> Any:
+    """The name of the model; the types of old took numbers and spaces around it, and one takes another key."""
+    name = body.get("model_name", body.get(info.model_name))
+    if not info.deprecated:
+        return name
+    return str(name).strip() if isinstance(name, str | int | float) and not isinstance(name, bool) else name
+
+
+# ---- both ----
+
+
+def _asked(document: Mapping[str, Any], form: Literal["workload", "one pipeline"]) -> Iterator[Problem]:
+    """What the schema of the form says against the document; the keys of the kinds are asked elsewhere."""
+    for error in _validator(form).iter_errors(document):
+        yield from problems_of(error, lambda way: join("$", way))
+    names: set[object] = set()
+    stages = document.get("stages")
+    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+        name = stage.get("name") if isinstance(stage, Mapping) else None
+        if isinstance(name, str) and name in names:
+            text = f"There is another stage called {shown(name)!r}."
+            yield Problem(f"$.stages[{index}].name", text, fix="Give each stage its own name.")
+        names.add(name if isinstance(name, str) else None)
+
+
+@lru_cache(maxsize=2)
+def _validator(form: Literal["workload", "one pipeline"]) -> Any:
+    from jsonschema import Draft7Validator
+
+    return Draft7Validator(forms.WORKLOAD if form == "workload" else forms.ONE_PIPELINE)
+
+
+def _known_type(given: object, path: str, catalog: Catalog, findings: Findings) -> tuple[TypeInfo, Blueprint] | None:
+    """The type and its blueprint, or None when there is no such type (which is then told)."""
+    name = given.strip() if isinstance(given, str) else ""
+    if name in catalog.types:
+        return catalog.types[name], catalog.for_type(name)
+    current = [info.name for info in catalog.types.values() if not info.deprecated]
+    text = f"Pipeline type {shown(given)!r} is not supported." if given is not None else "`pipeline_type` is missing."
+    place = path_to(path, "pipeline_type")
+    findings.add([Problem(place, text, shown(given), one_of(current), nearest(name, catalog.types))])
+    return None
+
+
+def _around(
+    form: Literal[1, 2], body: Mapping[str, Any], settings: Settings, findings: Findings, names: Iterable[object]
+) -> Around:
+    tags = body.get("tags")
+    return Around(
+        settings=settings,
+        form=form,
+        model_name=str(body.get("model_name", "")),
+        stages=_stages(body.get("stages"), settings),
+        tags=tags if isinstance(tags, Mapping) else {},
+        findings=findings,
+        all_names=frozenset(name for name in names if isinstance(name, str)),
+    )
+
+
+def _stages(given: object, settings: Settings) -> tuple[Stage, ...]:
+    """The stages of the document, or the deployment's; of malformed ones only what can still be asked about."""
+    items = [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
+    stages = tuple(
+        Stage(
+            name=item["name"],
+            account=str(item.get("account", "")),
+            region=str(item.get("region", settings.region)),
+            approval=bool(item.get("approval", index > 0)),
+        )
+        for index, item in enumerate(items)
+        if isinstance(item.get("name"), str)
+    )
+    return stages or settings.stages
+
+
+def _workload(
+    envelope: Mapping[str, Any], body: Mapping[str, Any], around: Around, specs: list[PipelineSpec]
+) -> Workload:
+    return Workload(
+        form=around.form,
+        model_name=around.model_name,
+        stages=around.stages,
+        pipelines=tuple(specs),
+        description=str(envelope.get("description", "")),
+        tags=dict(around.tags),
+        source=body,
+    )
