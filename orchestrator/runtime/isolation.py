@@ -55,15 +55,21 @@ class IsolatedChild(Child):
     """A program under bubblewrap. SIGTERM goes to the program: bubblewrap itself would die of it and take it along."""
 
     def __init__(
-        self, argv: Sequence[str], *, ml: Path, cwd: str, environment: Mapping[str, str], folder: Path, log: Path
+        self,
+        argv: Sequence[str],
+        *,
+        ml: Path,
+        cwd: str,
+        environment: Mapping[str, str],
+        folder: Path,
+        log: Path,
+        descriptors: Sequence[int] = (),
     ) -> None:
-        self._reader, self._writer = os.pipe()
-        super().__init__(wrap(argv, ml, cwd, self._writer), environment=environment, folder=folder, log=log)
-        os.close(self._writer)
+        self._reader, writer = os.pipe()
+        command = wrap(argv, ml, cwd, writer)
+        super().__init__(command, environment=environment, folder=folder, log=log, descriptors=[writer, *descriptors])
+        os.close(writer)
         self._program = 0
-
-    def descriptors(self) -> Sequence[int]:
-        return (self._writer,)
 
     def terminate(self) -> None:
         if not self._program:

@@ -103,9 +103,18 @@ class Child:
 
     Every process of the group that keeps its descriptors open holds ``lock``; so a later supervisor can tell
     that some of it is left, and which group to end, without trusting a process id that may be somebody else's.
+    ``descriptors`` are open files the program gets besides.
     """
 
-    def __init__(self, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, log: Path) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        log: Path,
+        descriptors: Sequence[int] = (),
+    ) -> None:
         lock = hold(folder / "process.lock")
         if lock is None:
             raise RuntimeError(f"a process of an earlier run still holds {folder / 'process.lock'}")
@@ -119,14 +128,10 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=[lock, *self.descriptors()],
+                pass_fds=[lock, *descriptors],
             )
         os.close(lock)
         write_json(self._record, {"pid": self.popen.pid})
-
-    def descriptors(self) -> Sequence[int]:
-        """Further descriptors the program gets."""
-        return ()
 
     @property
     def exit_code(self) -> int | None:
