@@ -68,6 +68,7 @@ def _launch(folder: Path, port: int) -> home.Running:
         if process.poll() is not None:
             break
         time.sleep(0.05)
+    process.kill()  # it never said that it was ready; nothing may stay behind unseen
     last = log.read_text(errors="replace").strip().splitlines()[-5:]
     raise OrchestratorError(
         "The embedded AWS did not start. Its last words:\n  " + "\n  ".join(last),
