@@ -9,6 +9,7 @@ from orchestrator.local.services.cloudformation.engine.effects import RESOURCE_T
 from orchestrator.local.services.cloudformation.engine.frames import Frames
 from orchestrator.local.services.cloudformation.engine.records import DELETED
 from orchestrator.local.services.cloudformation.engine.run import Run
+from orchestrator.local.services.cloudformation.faults import invalid
 from orchestrator.local.store import Key
 
 TIMED_OUT = "Stack creation time exceeded the specified timeout."
@@ -58,6 +59,7 @@ class Machine:
             operation.reason = TIMED_OUT
             run.save()
         try:
+            check_imports(run)
             done = forward.advance(run)
             if done:
                 run.stack.outputs = forward.outputs(run)
@@ -186,6 +188,7 @@ class Machine:
     def _settled(run: Run) -> None:
         """What the operation brought about is what the stack is from now on."""
         run.stack.stable = None
+        run.stack.imports = run.frame().imports()
         for resource in run.resources.values():
             resource.touched, resource.stable, resource.born, resource.removing = False, None, "", False
             run.documents.save_resource(run.stack, resource)
@@ -212,6 +215,15 @@ class Machine:
         for key, change_set in run.documents.store.list("cloudformation", "ChangeSet", stack.account, stack.region):
             if change_set["stack"] == stack.id:
                 run.documents.store.delete(key)
+
+
+def check_imports(run: Run) -> None:
+    """Raise ValidationError when the stack imports what nobody exports; hold on to what it imports."""
+    imports = run.frame().imports()
+    for name in imports:
+        if name not in run.exports:
+            raise invalid(f"No export named {name} found.")
+    run.stack.imports = sorted({*run.stack.imports, *imports})
 
 
 def change_set_key(arn: str) -> Key:

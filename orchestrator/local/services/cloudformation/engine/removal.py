@@ -12,8 +12,10 @@ Condemned = Callable[[StackResource], bool]
 
 
 def mark_all(run: Run) -> None:
-    """Everything goes, predecessors of replaced resources too."""
+    """Everything goes, predecessors of replaced resources too; what is being worked on is marked when that ends."""
     for resource in run.resources.values():
+        if resource.work:
+            continue
         _release_stable(resource)
         resource.removing = resource.instance is not None or resource.status != "DELETE_COMPLETE"
         run.documents.save_resource(run.stack, resource)

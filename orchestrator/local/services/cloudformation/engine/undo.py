@@ -14,12 +14,8 @@ def advance(run: Run) -> bool:
         for resource in run.resources.values()
         if resource.touched and resource.stable and resource.settled != turn
     }
-    if (
-        pending
-        and not run.working
-        and not run.operation.failed
-        and not any(_free(run, each, pending) for each in pending)
-    ):
+    idle = not run.working and not run.operation.failed
+    if pending and idle and not any(_free(run, logical, pending) for logical in pending):
         _begin(run, next(iter(pending.values())))  # a circle across the templates of several failed updates
     progress = True
     while progress:

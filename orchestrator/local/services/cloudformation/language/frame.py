@@ -8,13 +8,14 @@ from typing import Any
 
 from orchestrator.local.services.cloudformation.faults import invalid
 from orchestrator.local.services.cloudformation.language import template as templates
-from orchestrator.local.services.cloudformation.language.evaluation import Evaluator, Lookup, Nothing
+from orchestrator.local.services.cloudformation.language.evaluation import Evaluator, Lookup, Nothing, text
 from orchestrator.local.services.cloudformation.language.loops import unroll
 from orchestrator.local.services.cloudformation.language.parameters import Value, as_python, declarations
 from orchestrator.local.services.cloudformation.language.references import (
     Reference,
     circle,
     extensions_used,
+    import_arguments,
     references,
 )
 from orchestrator.local.services.cloudformation.language.template import Resource, Template
@@ -39,6 +40,13 @@ class Frame:
     def evaluate(self, lookup: Lookup) -> Evaluator:
         """An evaluator of this template whose resources are found through the lookup."""
         return self._evaluator.with_lookup(lookup)
+
+    def imports(self) -> list[str]:
+        """The exports of other stacks that this one uses; their names may not depend on resources."""
+        evaluator = self._evaluator.with_lookup(Nothing("Fn::ImportValue"))
+        nodes = [[entry.properties, entry.metadata] for entry in self.active.values()]
+        used = import_arguments([nodes, list(self.outputs.values())], evaluator.condition)
+        return sorted({text(evaluator.value(argument)) for argument in used})
 
     def references_of(self, node: Any) -> set[Reference]:
         """What the expression refers to, in the branches that are taken."""

@@ -90,6 +90,22 @@ def _condition_references(argument: Any) -> Iterator[Reference]:
             yield Reference("condition", item["Condition"])
 
 
+def import_arguments(node: Any, choose: Choose) -> Iterator[Any]:
+    """The arguments of every ``Fn::ImportValue`` in the branches that are taken."""
+    if isinstance(node, list):
+        for item in node:
+            yield from import_arguments(item, choose)
+    elif isinstance(node, dict):
+        called = call_of(node)
+        if called == "Fn::ImportValue":
+            yield node[called]
+        elif called == "Fn::If":
+            yield from import_arguments(node[called][1 if choose(node[called][0]) else 2], choose)
+        else:
+            for member in node.values():
+                yield from import_arguments(member, choose)
+
+
 def extensions_used(node: Any) -> Iterator[str]:
     """The functions in the expression that need the AWS::LanguageExtensions transform."""
     if isinstance(node, list):
