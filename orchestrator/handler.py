@@ -39,6 +39,8 @@ WRONG_EVENT = (
     "Bad request format. Expected httpMethod or pipeline_type, received none. "
     "Check documentation for API & config formats."
 )
+WRONG_TYPE = "Bad request format. Pipeline type not supported. Check documentation for API & config formats"
+MISSING = "Bad request. API body does not have the necessary parameter: {}"
 
 
 def handler(event: Event, context: Any) -> dict[str, Any] | None:
@@ -98,7 +100,7 @@ class Orchestrator:
                 raise BadRequest(WRONG_EVENT)
             if path not in routes:
                 raise BadRequest(WRONG_PATH)
-            return routes[path](_body(event))
+            return routes[path](_body(event), request_id)
 
         return self._answered(work, request_id)
 
@@ -106,12 +108,19 @@ class Orchestrator:
         def work() -> dict[str, Any]:
             if "pipeline_type" not in event and "pipelines" not in event:
                 raise BadRequest(WRONG_EVENT)
-            return self._provision(dict(event))
+            return self._provision(dict(event), request_id)
 
         return self._answered(work, request_id)
 
-    def _provision(self, body: Any) -> dict[str, Any]:
-        receipt = flow.provision_config(body, self.aws, self.settings, self.catalog)
+    def _provision(self, body: Any, request_id: str) -> dict[str, Any]:
+        try:
+            receipt = flow.provision_config(body, self.aws, self.settings, self.catalog)
+        except ConfigInvalid as error:
+            _log_error(error, request_id)
+            document = error_body(error, request_id, detailed=self.settings.detailed_errors)
+            if "detailedMessage" in document:
+                document["detailedMessage"] = old_text(error, body)
+            return _answer(error.status, document)
         _log(project=receipt.project, provisioned=receipt.outcome, bundle=receipt.bundle_digest[:12])
         return _answer(
             200,
@@ -124,10 +133,10 @@ class Orchestrator:
             },
         )
 
-    def _status(self, body: Any) -> dict[str, Any]:
+    def _status(self, body: Any, _request_id: str) -> dict[str, Any]:
         pipeline_id = body.get("pipeline_id") if isinstance(body, dict) else None
         if not isinstance(pipeline_id, str) or not pipeline_id:
-            raise BadRequest("Bad request. API body does not have the necessary parameter: pipeline_id")
+            raise BadRequest(MISSING.format("pipeline_id"))
         state = old_pipeline_state(self.aws, pipeline_id)
         return _answer(200, state) if isinstance(state, dict) else _answer(200, text=state)
 
@@ -281,6 +290,18 @@ def error_body(error: Exception, request_id: str = "", *, detailed: bool = True)
     if request_id:
         document["requestId"] = request_id
     return document
+
+
+def old_text(error: ConfigInvalid, body: Any) -> str:
+    """The sentence old clients know: the first key that is missing, or the type that is not supported."""
+    if isinstance(body, Mapping) and "pipelines" not in body:
+        for problem in error.problems:
+            key = problem.path.removeprefix("$.")
+            if key == "pipeline_type":
+                return WRONG_TYPE
+            if key.isidentifier() and key not in body:
+                return MISSING.format(key)
+    return f"{error.message} The first: {error.problems[0]}" if error.problems else error.message
 
 
 # ---- logs ----
