@@ -152,7 +152,10 @@ class Blueprint:
 
     @cached_property
     def schema(self) -> Mapping[str, Any]:
-        """The kind's config schema, read when first needed. Raises BlueprintBroken when it is not an object schema."""
+        """The kind's config schema, read when first needed, with its own ``definitions`` put in place.
+
+        Raises BlueprintBroken when it is not an object schema, or refers to what it does not define.
+        """
         file = self.folder / SCHEMA
         try:
             schema = json.loads(file.read_text(encoding="utf-8"))
@@ -160,6 +163,7 @@ class Blueprint:
             raise BlueprintBroken(f"{file}: {error}") from error
         if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
             raise BlueprintBroken(f"{file}: properties: must be an object")
+        schema = dict(_inlined(schema, schema.pop("definitions", {}), file))
         if schema.get("additionalProperties") is not False:
             raise BlueprintBroken(f"{file}: additionalProperties: must be false")
         for key in self.references:
@@ -259,6 +263,22 @@ def load_blueprint(folder: Path) -> Blueprint:
         review=top.get("review").optional(_review),
         verify=top.get("verify").flag(),
     )
+
+
+def _inlined(node: Any, definitions: Mapping[str, Any], file: Path, depth: int = 0) -> Any:
+    """A schema in which each ``$ref`` is replaced by what it refers to, so that no reader has to follow it."""
+    if depth > 40:
+        raise BlueprintBroken(f"{file}: definitions: refer to one another in a circle")
+    if isinstance(node, list):
+        return [_inlined(item, definitions, file, depth + 1) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" not in node:
+        return {key: _inlined(value, definitions, file, depth + 1) for key, value in node.items()}
+    name = str(node["$ref"]).removeprefix("#/definitions/")
+    if name not in definitions:
+        raise BlueprintBroken(f"{file}: $ref: there is no definition {name!r}")
+    return _inlined(definitions[name], definitions, file, depth + 1)
 
 
 class _Member:

@@ -103,8 +103,9 @@ def allowed_by(schema: Mapping[str, Any]) -> str:
 class Broken:
     """One broken rule of a schema: the ``keyword``, what it says (``rule``), and the ``value`` that breaks it.
 
-    ``schema`` is the object the keyword stands in, ``context`` the rules broken inside each ``branch`` of an
-    anyOf or oneOf, ``path`` the way from the outer value to this one.
+    ``schema`` is the object the keyword stands in, ``reason`` what the schema says of the condition under which the
+    rule holds, ``context`` the rules broken inside each ``branch`` of an anyOf or oneOf, ``path`` the way from the
+    outer value to this one.
     """
 
     keyword: str
@@ -113,11 +114,12 @@ class Broken:
     schema: Mapping[str, Any]
     path: tuple[str | int, ...]
     message: str
+    reason: str
     branch: object
     context: tuple[Broken, ...]
 
 
-def _read(error: ValidationError) -> Broken:
+def _read(error: ValidationError, root: Mapping[str, Any]) -> Broken:
     steps = list(error.relative_schema_path)
     return Broken(
         keyword="propertyNames" if "propertyNames" in steps[-2:] else str(error.validator),
@@ -126,14 +128,39 @@ def _read(error: ValidationError) -> Broken:
         schema=error.schema if isinstance(error.schema, Mapping) else {},
         path=tuple(error.relative_path),
         message=error.message,
+        reason=sentence(_reason(list(error.absolute_schema_path), root)),
         branch=steps[0] if steps else None,
-        context=tuple(_read(inner) for inner in error.context or ()),
+        context=tuple(_read(inner, root) for inner in error.context or ()),
     )
 
 
-def problems_of(error: ValidationError, locate: Callable[[tuple[str | int, ...]], str]) -> Iterator[Problem]:
-    """The problems behind one error of the validator; ``locate`` gives the JSON path of a way into the instance."""
-    broken = _read(error)
+def _reason(steps: list[str | int], root: Mapping[str, Any]) -> str:
+    """The description of the innermost condition on the way to a rule; a condition has no title, values have."""
+    node: Any = root
+    reason = ""
+    for index, step in enumerate(steps[:-1]):
+        if step == "if" and steps[index + 1] in ("then", "else"):
+            continue  # the validator names the condition and its consequence; the schema has them side by side
+        node = node[step]
+        if isinstance(node, Mapping):
+            reason = "" if "title" in node else str(node.get("description", reason))
+    return reason
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital at its beginning and a full stop at its end."""
+    whole = f"{text[:1].upper()}{text[1:]}"
+    return whole if not whole or whole.endswith((".", "?", "!")) else f"{whole}."
+
+
+def problems_of(
+    error: ValidationError, root: Mapping[str, Any], locate: Callable[[tuple[str | int, ...]], str]
+) -> Iterator[Problem]:
+    """The problems behind one error of the validator of ``root``.
+
+    ``locate`` gives the JSON path, in the document as written, of a way into the validated instance.
+    """
+    broken = _read(error, root)
     yield from _explain(broken, locate(broken.path))
 
 
@@ -204,13 +231,12 @@ def _unique(broken: Broken, path: str) -> Iterator[Problem]:
 
 def _required(broken: Broken, path: str) -> Iterator[Problem]:
     """The validator reports one error for each missing key, but names it in its English message alone."""
-    schema = broken.schema
     for key in broken.rule:
         if key not in broken.value and broken.message.startswith(repr(key)):
-            known = schema.get("properties", {}).get(key, {})
-            reason = str(schema.get("description", "")) if "properties" not in schema else ""
+            known = broken.schema.get("properties", {}).get(key, {})
             allowed = allowed_by(known) if isinstance(known, Mapping) else ""
-            yield Problem(path_to(path, key), f"`{key}` is missing.", allowed=allowed, fix=reason or f"Add `{key}`.")
+            text = f"`{key}` is missing."
+            yield Problem(path_to(path, key), text, allowed=broken.reason or allowed, fix=f"Add `{key}`.")
 
 
 def _additional(broken: Broken, path: str) -> Iterator[Problem]:
@@ -240,33 +266,35 @@ def _dependencies(broken: Broken, path: str) -> Iterator[Problem]:
 
 def _not(broken: Broken, path: str) -> Iterator[Problem]:
     keys = list(broken.rule.get("required", [])) if isinstance(broken.rule, Mapping) else []
-    reason = str(broken.schema.get("description", ""))
+    reason = broken.reason or sentence(str(broken.schema.get("not", {}).get("description", "")))
     if not keys:
         yield Problem(path, reason or "The value is not allowed here.", shown(broken.value))
     elif len(keys) == 1:
         place = path_to(path, keys[0])
-        yield Problem(place, reason or f"`{keys[0]}` does not go with the other keys.", fix=f"Remove `{keys[0]}`.")
+        text = f"`{keys[0]}` does not go with the other keys."
+        yield Problem(place, text, allowed=reason, fix=f"Remove `{keys[0]}`.")
     else:
         names = " and ".join(f"`{key}`" for key in keys)
-        yield Problem(path_to(path, keys[0]), reason or f"{names} do not go together.", fix="Keep one of them.")
+        text = f"{names} do not go together."
+        yield Problem(path_to(path, keys[0]), text, allowed=reason, fix="Keep one of them.")
 
 
 def _alternatives(broken: Broken, path: str) -> Iterator[Problem]:
     """anyOf and oneOf: a choice between keys is told as one; else the branch that comes nearest is explained."""
     branches = [branch for branch in broken.rule if isinstance(branch, Mapping)]
-    reason = str(broken.schema.get("description", "")) if "properties" not in broken.schema else ""
     if branches and all("required" in branch for branch in branches) and isinstance(broken.value, Mapping):
         choices = "; ".join(" with ".join(f"`{key}`" for key in branch["required"]) for branch in branches)
         if broken.context:
-            yield Problem(path, f"One of these is missing: {choices}.", fix=reason)
+            yield Problem(path, f"One of these is missing: {choices}.", allowed=broken.reason, fix="Add one of them.")
         else:
-            yield Problem(path, f"Only one of these may be given: {choices}.", fix=reason or "Keep one of them.")
+            text = f"Only one of these may be given: {choices}."
+            yield Problem(path, text, allowed=broken.reason, fix="Keep one of them.")
         return
     by_branch: dict[object, list[Broken]] = {}
     for inner in broken.context:
         by_branch.setdefault(inner.branch, []).append(inner)
     if not by_branch:
-        yield from _value(broken, path, f"The {_name(broken.schema)} fits several forms at once.", reason)
+        yield from _value(broken, path, f"The {_name(broken.schema)} fits several forms at once.")
         return
     # A branch that fails on the value itself is further away than one that fails inside it.
     best = min(by_branch.values(), key=lambda inner: (sum(not each.path for each in inner), len(inner)))
@@ -275,7 +303,7 @@ def _alternatives(broken: Broken, path: str) -> Iterator[Problem]:
 
 
 def _other(broken: Broken, path: str) -> Iterator[Problem]:
-    yield Problem(path, str(broken.schema.get("description") or "The value is not allowed here."), shown(broken.value))
+    yield Problem(path, "The value is not allowed here.", shown(broken.value), broken.reason)
 
 
 def _quoted(value: object) -> str:

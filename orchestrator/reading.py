@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from orchestrator.blueprint import Blueprint, TypeInfo
 from orchestrator.errors import Problem
-from orchestrator.explain import nearest, one_of, path_to, problems_of, shown
+from orchestrator.explain import nearest, one_of, path_to, problems_of, sentence, shown
 from orchestrator.images import ImageUnknown, image_uri, is_legacy, pairing_problems
 from orchestrator.intake import Intake, Way, take_in
 from orchestrator.model import PipelineSpec, Reference, Stage
@@ -231,9 +231,9 @@ class _Reading:
                 continue
             if way:
                 self.wrong.add(str(way[0]))
-            elif error.validator == "required":
-                self.wrong |= {str(key) for key in error.validator_value if key not in config}
-            self.findings.add(problems_of(error, lambda inner: self._locate(inner, stage)))
+            else:
+                self.wrong |= _named(error.validator, error.validator_value) - config.keys()
+            self.findings.add(problems_of(error, self.blueprint.schema, lambda inner: self._locate(inner, stage)))
 
     def _ask_checks(self, config: Config, references: Mapping[str, Reference], stage: Stage) -> None:
         from orchestrator.expressions import evaluate, members_of
@@ -244,7 +244,8 @@ class _Reading:
             if not evaluate(check.that, self._names(config, references, stage)):
                 path = self._locate(tuple(check.path.split(".")), stage)
                 value = shown(config.get(check.path))
-                self.findings.add([Problem(path, check.message, value, check.allowed, check.fix)])
+                texts = [sentence(text) for text in (check.message, check.allowed, check.fix)]
+                self.findings.add([Problem(path, texts[0], value, texts[1], texts[2])])
 
     def _applies(self, when: str, config: Config, references: Mapping[str, Reference]) -> bool:
         from orchestrator.expressions import evaluate
@@ -313,6 +314,14 @@ class _Reading:
             text = f"{framework!r} has no image for {key} {shown(unknown.value)!r}."
         value = None if unknown.argument == "region" else shown(unknown.value)
         return Problem(path, text, value, one_of(unknown.allowed), nearest(unknown.value, unknown.allowed))
+
+
+def _named(keyword: str, rule: Any) -> set[str]:
+    """The keys whose absence broke a rule."""
+    if keyword == "required":
+        return set(rule)
+    branches = rule if keyword in ("anyOf", "oneOf") else []
+    return {key for branch in branches if isinstance(branch, Mapping) for key in branch.get("required", [])}
 
 
 def _replaced(value: Any, way: Way, new: Any) -> Any:

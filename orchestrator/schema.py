@@ -58,7 +58,9 @@ def published(catalog: Catalog) -> Schema:
             "workload": _workload(types),
             "one_pipeline": _one_pipeline(types),
             "reference": forms.REFERENCE,
+            "form": {"properties": {**forms.COMMON, "version": forms.ONE_PIPELINE["properties"]["version"]}},
             **{f"kind.{blueprint.kind}": _kind(blueprint) for blueprint in catalog},
+            **{f"old.{each.kind}": _old(each) for each in catalog if any(t.deprecated for t in each.types.values())},
             **{f"pipeline.{info.name}": _pipeline(info, catalog.for_type(info.name)) for info in types},
             **{f"config.{info.name}": _config(info, catalog.for_type(info.name)) for info in types},
         },
@@ -70,7 +72,8 @@ def published(catalog: Catalog) -> Schema:
 
 def _workload(types: Iterable[TypeInfo]) -> Schema:
     properties = {
-        **forms.WORKLOAD["properties"],
+        **_refs("form", forms.COMMON),
+        "version": forms.WORKLOAD["properties"]["version"],
         "pipelines": {**forms.PIPELINES, "items": _by_type(types, "pipeline")},
     }
     return {**forms.WORKLOAD, "properties": properties}
@@ -78,6 +81,11 @@ def _workload(types: Iterable[TypeInfo]) -> Schema:
 
 def _one_pipeline(types: Iterable[TypeInfo]) -> Schema:
     return {"title": "One pipeline", **_by_type(types, "config")}
+
+
+def _refs(definition: str, keys: Iterable[str]) -> Schema:
+    """Each key as a reference to where its schema is written once."""
+    return {key: {"$ref": f"#/definitions/{definition}/properties/{key}"} for key in keys}
 
 
 def _by_type(types: Iterable[TypeInfo], definition: str) -> Schema:
@@ -150,36 +158,33 @@ def _pipeline(info: TypeInfo, blueprint: Blueprint) -> Schema:
 
 def _config(info: TypeInfo, blueprint: Blueprint) -> Schema:
     """A config that is one pipeline of one type."""
-    own = {**forms.ONE_PIPELINE["properties"], "pipeline_type": {"const": info.name}}
-    if info.deprecated:
-        own = {"model_name": {**forms.MODEL_NAME, "type": ["string", "number"]}, "pipeline_type": own["pipeline_type"]}
+    kept = ["model_name"] if info.deprecated else [*forms.COMMON, "version"]
+    own = {**_refs("form", kept), "pipeline_type": {"const": info.name}}
     return _typed(info, blueprint, own, [info.model_name])
 
 
 def _typed(info: TypeInfo, blueprint: Blueprint, own: Schema, required: list[str]) -> Schema:
-    place = f"#/definitions/kind.{blueprint.kind}/properties/"
-    properties: Schema = {key: {"$ref": place + key} for key in blueprint.schema["properties"]}
     head = {"title": blueprint.title, "description": blueprint.summary, "type": "object"}
     if not info.deprecated:
         conditions = {key: rule for key, rule in blueprint.schema.items() if key in CONDITIONS}
+        properties = {**own, **_refs(f"kind.{blueprint.kind}", blueprint.schema["properties"])}
         needed = [*required, *blueprint.schema.get("required", [])]
-        return {
-            **head,
-            **conditions,
-            "required": needed,
-            "properties": {**own, **properties},
-            "additionalProperties": False,
-        }
+        return {**head, **conditions, "required": needed, "properties": properties, "additionalProperties": False}
+    properties = {**own, **_refs(f"old.{blueprint.kind}", [*blueprint.schema["properties"], *blueprint.keys])}
+    whole = {**head, "deprecated": True, "required": required, "properties": properties}
+    always = [key.key for key in info.required if not key.when and key.key not in ("pipeline_type", "model_name")]
+    choices = [[key, blueprint.keys.get(key, key).split(".")[0]] for key in always]
+    either = [{"anyOf": [{"required": [name]} for name in dict.fromkeys(choice)]} for choice in choices]
+    return {**whole, "allOf": either} if either else whole
+
+
+def _old(blueprint: Blueprint) -> Schema:
+    """The kind's keys as its deprecated types take them: the old names too, and old forms of values."""
     properties = {key: _lenient(rule) for key, rule in _kind(blueprint)["properties"].items()}
     for old, target in blueprint.keys.items():
-        note = f"Old name of `{target}`."
-        properties[old] = {**_lenient(_target(blueprint, target)), "description": note, "deprecated": True}
-    always = [key.key for key in info.required if not key.when and key.key not in ("pipeline_type", "model_name")]
-    either = [
-        {"anyOf": [{"required": [key]}, {"required": [blueprint.keys.get(key, key).split(".")[0]]}]} for key in always
-    ]
-    whole = {**head, "deprecated": True, "required": required, "properties": {**own, **properties}}
-    return {**whole, "allOf": either} if either else whole
+        note = {"description": f"Old name of `{target}`.", "deprecated": True}
+        properties[old] = {**_lenient(_target(blueprint, target)), **note}
+    return {"properties": properties}
 
 
 def _target(blueprint: Blueprint, target: str) -> Schema:

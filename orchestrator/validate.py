@@ -119,8 +119,9 @@ def _model_name(body: Mapping[str, Any], info: TypeInfo) -> Any:
 
 def _asked(document: Mapping[str, Any], form: Literal["workload", "one pipeline"]) -> Iterator[Problem]:
     """What the schema of the form says against the document; the keys of the kinds are asked elsewhere."""
-    for error in _validator(form).iter_errors(document):
-        yield from problems_of(error, lambda way: join("$", way))
+    validator = _validator(form)
+    for error in validator.iter_errors(document):
+        yield from problems_of(error, validator.schema, lambda way: join("$", way))
     names: set[object] = set()
     stages = document.get("stages")
     for index, stage in enumerate(stages if isinstance(stages, list) else []):
