@@ -56,11 +56,12 @@ class EmbeddedAws:
 
     def stop(self) -> None:
         """Stop tidily; everything is on disk already."""
-        self.world.tasks.stop()
-        self._server.stop()
         for service in self.services.values():
             service.close()
+        self.world.tasks.stop()
+        self._server.stop()
         self.journal.close()
+        self.world.close()
         self.world.store.close()
 
     def _answer(self, request: Request) -> Response:

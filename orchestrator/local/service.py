@@ -60,7 +60,7 @@ class Service:
     def close(self) -> None:
         """Called once on a clean stop, before anything else stops: end what requests and tasks may be waiting for."""
 
-    def control(self, path: str, method: str, body: dict[str, Any]) -> dict[str, Any]:
+    def control(self, path: str, method: str, body: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Answer a request to ``/_local/<package of the service>/<path>``: what AWS has no API for.
 
         ``body`` and the answer are JSON objects; errors are ServiceErrors.

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS documents (
     document TEXT NOT NULL, sequence INTEGER NOT NULL,
     PRIMARY KEY (account, region, service, type, name)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_kind ON documents (service, type, account, region, sequence);
+CREATE INDEX IF NOT EXISTS by_age ON documents (service, type, sequence);
 CREATE TABLE IF NOT EXISTS tasks (
     kind TEXT NOT NULL, key TEXT NOT NULL, due REAL NOT NULL, failures INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (kind, key)
@@ -57,22 +57,40 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside happens or nothing does. May be nested."""
+        """Everything inside happens or nothing does. May be nested: an inner one that fails undoes itself alone.
+
+        Other threads wait meanwhile, so nothing slow belongs inside, and no request to the embedded AWS at all:
+        its answer may need the store.
+        """
         with self._lock:
-            if self._depth:
-                yield self._database
-                return
-            self._database.execute("BEGIN IMMEDIATE")
+            level = self._depth
+            self._database.execute(f"SAVEPOINT level{level}" if level else "BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield self._database
+                self._database.execute(f"RELEASE level{level}" if level else "COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                self._undo(level)
                 raise
-            else:
-                self._database.execute("COMMIT")
             finally:
                 self._depth -= 1
+
+    def _undo(self, level: int) -> None:
+        if not self._database.in_transaction:
+            return  # SQLite undid everything itself: the disk is full or broken
+        self._database.execute(f"ROLLBACK TO level{level}" if level else "ROLLBACK")
+        if level:
+            self._database.execute(f"RELEASE level{level}")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this very thread is inside a transaction."""
+        if not self._lock.acquire(blocking=False):
+            return False  # another thread is
+        try:
+            return self._depth > 0
+        finally:
+            self._lock.release()
 
     def get(self, key: Key) -> Document | None:
         """A fresh copy of the document, or None."""

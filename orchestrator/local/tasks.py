@@ -31,7 +31,7 @@ class Tasks:
         self._steps: dict[str, Step] = {}
         self._wake = threading.Condition()
         self._running: set[tuple[str, str]] = set()
-        self._again: set[tuple[str, str]] = set()
+        self._again: dict[tuple[str, str], float] = {}
         self._queue: list[tuple[float, str, str]] = []
         self._stopped = False
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="task")
@@ -45,19 +45,19 @@ class Tasks:
         """Call the kind's step for this key after ``delay`` seconds, or sooner if it was to be called sooner.
 
         Scheduling inside a store transaction is part of it. When the step is running right now, it is called
-        once more afterwards: what was written before this call is always seen by a step.
+        once more afterwards, however it ends: what was written before this call is always seen by a step.
         """
         if kind not in self._steps:
             raise ValueError(f"no step is registered for tasks of kind {kind!r}")
         due, name = time.time() + delay, json.dumps(key)
-        with self._store.transaction() as database:
+        # Row and note are written together: a step that ends between them would take the row away.
+        with self._store.transaction() as database, self._wake:
             database.execute(
                 "INSERT INTO tasks VALUES (?, ?, ?, 0) ON CONFLICT DO UPDATE SET due = MIN(due, excluded.due)",
                 (kind, name, due),
             )
-        with self._wake:
             if (kind, name) in self._running:
-                self._again.add((kind, name))
+                self._again[kind, name] = min(due, self._again.get((kind, name), due))
             heapq.heappush(self._queue, (due, kind, name))
             self._wake.notify()
 
@@ -93,36 +93,46 @@ class Tasks:
             self._pool.submit(self._run, kind, name)
 
     def _run(self, kind: str, name: str) -> None:
+        delay: float | None = LONGEST_BACKOFF_SECONDS
+        failures = 0
+        try:
+            delay, failures = self._advance(kind, name)
+        except BaseException:
+            LOGGER.exception("task %s %s broke its worker; again in %.0f s", kind, name, LONGEST_BACKOFF_SECONDS)
+            raise
+        finally:
+            self._finish(kind, name, delay, failures)
+
+    def _advance(self, kind: str, name: str) -> tuple[float | None, int]:
+        """Call the step if it is due; the seconds until its next call and how often it failed in a row."""
         with self._store.transaction() as database:
             row = database.execute(
                 "SELECT due, failures FROM tasks WHERE kind = ? AND key = ?", (kind, name)
             ).fetchone()
-        delay: float | None = None
-        failures = 0
+        if row is None:
+            return None, 0  # an entry of the queue that is outdated, or whose transaction was undone
+        due, failures = row
+        if due > time.time():
+            return due - time.time(), failures  # moved to later since it was queued
         try:
-            if row is not None:
-                if row[0] > time.time():  # moved to later since it was queued
-                    delay, failures = row[0] - time.time(), row[1]
-                else:
-                    delay = self._steps[kind](Key(*json.loads(name)))
+            return self._steps[kind](Key(*json.loads(name))), 0
         except Exception:
-            failures = row[1] + 1
-            delay = min(LONGEST_BACKOFF_SECONDS, 0.2 * 2**failures)
+            failures += 1
+            delay = min(LONGEST_BACKOFF_SECONDS, 0.2 * 2 ** min(failures, 10))
             LOGGER.exception("task %s %s failed (%d times); again in %.1f s", kind, name, failures, delay)
-        finally:
-            self._finish(kind, name, delay, failures)
+            return delay, failures
 
     def _finish(self, kind: str, name: str, delay: float | None, failures: int) -> None:
         # The store's lock before ours, as in schedule(), which may be called inside a transaction.
         with self._store.transaction() as database, self._wake:
             self._running.discard((kind, name))
+            dues = [] if delay is None else [time.time() + delay]
             if (kind, name) in self._again:
-                self._again.discard((kind, name))
-                delay = 0.0
-            if delay is None:
+                dues.append(self._again.pop((kind, name)))
+            if not dues:
                 database.execute("DELETE FROM tasks WHERE kind = ? AND key = ?", (kind, name))
                 return
-            due = time.time() + delay
+            due = min(dues)
             database.execute(
                 "INSERT INTO tasks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET due = ?, failures = ?",
                 (kind, name, due, failures, due, failures),

@@ -134,6 +134,13 @@ class Connection(BaseHTTPRequestHandler):
         finally:
             self.server.finish()
 
+    def handle_expect_100(self) -> bool:
+        """Tell the client to go on; botocore waits a second for it, so it must not stay in the buffer."""
+        self.send_response_only(HTTPStatus.CONTINUE)
+        self.end_headers()
+        self.wfile.flush()
+        return True
+
     def _answer(self) -> None:
         try:
             body = self._read_body()

@@ -27,7 +27,7 @@ MOMENT = _Moment()
 @contextmanager
 def moment(at: float, seed: int) -> Iterator[None]:
     """This thread's clock stands still at ``at`` and its chance follows from ``seed``."""
-    MOMENT.time, MOMENT.chance = at, Random(seed)
+    MOMENT.time, MOMENT.chance = at, Random(seed)  # noqa: S311  repeatable on purpose
     try:
         yield
     finally:

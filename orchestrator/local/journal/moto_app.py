@@ -8,6 +8,7 @@ import io
 import os
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
@@ -39,6 +40,7 @@ from moto.s3.models import FakeKey
 
 VERSION: str = moto.__version__
 _BACKENDS: Any = moto.backends
+_USED: Any = BackendDict
 KEPT_OBJECTS = FakeKey
 """S3 objects, whose bodies a snapshot only names."""
 
@@ -263,9 +265,19 @@ def forget_everything() -> None:
 BACKEND_DICT_OWN = frozenset({"backend", "service_name", "_use_boto3_regions", "_additional_regions", "_id"})
 
 
+def _dict_of_dicts() -> defaultdict[str, Any]:
+    return defaultdict(dict)
+
+
+FACTORIES: dict[str, Callable[[], Any]] = {
+    "SimpleSystemManagerBackend.__init__.<locals>.<lambda>": _dict_of_dicts,
+}
+"""Functions like moto's own that pickle cannot name, by their qualified names."""
+
+
 def backend_dicts() -> dict[str, Any]:
     """The dictionaries of backends in use, by the name of moto's package for the service."""
-    return {found.backend.__module__.split(".")[1]: found for found in list(BackendDict._instances)}
+    return {found.backend.__module__.split(".")[1]: found for found in list(_USED._instances)}
 
 
 def backends() -> Iterator[tuple[tuple[str, str, str], BaseBackend]]:

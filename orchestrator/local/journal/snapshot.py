@@ -12,6 +12,7 @@ import os
 import pickle
 import threading
 import weakref
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,13 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, moto_app.KEPT_OBJECTS):
             # Their own way to be pickled copies the body; ours keeps the reference to it.
             return object.__new__, (type(value),), dict(vars(value)), None, None, _set_state
+        if isinstance(value, dict) and (type(value).__module__.startswith("moto.") or isinstance(value, defaultdict)):
+            # moto's dictionaries show less than they hold (old versions of an object) or need other arguments
+            # to be made than pickle knows.
+            factory = getattr(value, "default_factory", None)
+            factory = moto_app.FACTORIES.get(getattr(factory, "__qualname__", ""), factory)
+            state = (dict(getattr(value, "__dict__", {})), list(dict.items(value)))
+            return _dictionary, (type(value), factory), state, None, None, _fill
         if "cryptography" in type(value).__module__ and hasattr(value, "private_bytes"):
             return _private_key, (_pem(value),)
         return NotImplemented
@@ -60,6 +68,21 @@ class _Unpickler(pickle.Unpickler):
 
 def _set_state(value: Any, state: dict[str, Any]) -> None:
     value.__dict__.update(state)
+
+
+def _dictionary(kind: type[dict[Any, Any]], factory: Any) -> Any:
+    made: Any = kind.__new__(kind)
+    if factory is not None:
+        made.default_factory = factory
+    return made
+
+
+def _fill(made: dict[Any, Any], state: tuple[dict[str, Any], list[tuple[Any, Any]]]) -> None:
+    attributes, items = state
+    if attributes:
+        vars(made).update(attributes)
+    for key, value in items:
+        dict.__setitem__(made, key, value)
 
 
 def _pem(key: Any) -> bytes:

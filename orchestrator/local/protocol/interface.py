@@ -45,7 +45,8 @@ class Protocol(ABC):
 
     def error_shape(self, error: ServiceError) -> Any:
         """How the model describes the error; None when it does not."""
-        return next((shape for shape in self.model.error_shapes if shape.error_code == error.code), None)
+        shapes: list[Any] = self.model.error_shapes
+        return next((shape for shape in shapes if shape.error_code == error.code), None)
 
     def status_of(self, error: ServiceError) -> int:
         """The status the service chose, else that of the model, else 400."""
