@@ -76,5 +76,5 @@ def parse(data: bytes | str, what: str) -> Any:
         return json.loads(data.decode("utf-8-sig") if isinstance(data, bytes) else data)
     except UnicodeDecodeError as error:
         raise BadRequest(f"{what} is not UTF-8 text: {error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"{what} is not JSON: {error}.", hint="Check it with `mlops validate`.") from error
