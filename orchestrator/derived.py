@@ -144,6 +144,16 @@ class Derived:
         uri = self.s3_uri(uri)
         return uri and f"arn:{self.settings.partition}:s3:::{uri.removeprefix('s3://')}"
 
+    @_tolerant
+    def s3_arns(self, uris: list[str], ending: str = "") -> list[str]:
+        """The ARNs of what several URIs name, each once, in order, with ``ending`` behind."""
+        return sorted({f"{self.s3_arn(uri)}{ending}" for uri in uris})
+
+    @_tolerant
+    def bucket_arns(self, uris: list[str]) -> list[str]:
+        """The ARNs of the buckets of several URIs, each once, in order."""
+        return sorted({str(self.s3_arn(uri)).partition("/")[0] for uri in uris})
+
     # ---- images and machines ----
 
     @_tolerant
@@ -155,16 +165,21 @@ class Derived:
         instance_type: str | None = None,
         py_version: str | None = None,
         region: str | None = None,
+        otherwise: str | None = None,
     ) -> str:
-        """The image of a framework or built-in algorithm in this stage's region. Raises ImageUnknown."""
-        return images.image_uri(
-            framework,
-            version,
-            region or self.stage.region,
-            scope=scope,
-            instance_type=instance_type,
-            py_version=py_version,
-        )
+        """The image of a framework or built-in algorithm in this stage's region.
+
+        Raises ImageUnknown when there is none, unless ``otherwise`` says what to take instead.
+        """
+        place = region or self.stage.region
+        try:
+            return images.image_uri(
+                framework, version, place, scope=scope, instance_type=instance_type, py_version=py_version
+            )
+        except images.ImageUnknown:
+            if otherwise is None:
+                raise
+            return otherwise
 
     @_tolerant
     def image_repository_arn(self, image: str | None) -> str | None:
