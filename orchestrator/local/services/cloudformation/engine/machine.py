@@ -169,13 +169,15 @@ class Machine:
     def _remove(self, run: Run) -> None:
         if any(resource.work and resource.work.turn != run.operation.turn for resource in run.working):
             return  # what was being made when the removal was asked for ends first
-        for resource in run.resources.values():
-            if resource.instance and not resource.removing and resource.status != "DELETE_FAILED":
-                resource.removing = True
-                run.documents.save_resource(run.stack, resource)
+        if any(resource.instance and not resource.removing for resource in run.resources.values()):
+            removal.mark_all(run)
         if not removal.advance(run):
             return
         ending = run.stack.status.removesuffix("_IN_PROGRESS")
+        if run.operation.failed and run.operation.force:
+            removal.abandon_failed(run)
+            self._remove(run)
+            return
         if run.operation.failed:
             self._finish(run, f"{ending}_FAILED", self._failure(run, "delete"))
             return

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from orchestrator.local.services.cloudformation.engine.documents import Documents
 from orchestrator.local.services.cloudformation.engine.records import Instance, Leftover, Stack, StackResource
 from orchestrator.local.services.cloudformation.engine.run import Run
 
+GONE = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
 RETAINED = frozenset({"Retain", "RetainExceptOnCreate"})
 Condemned = Callable[[StackResource], bool]
 
 
 def mark_all(run: Run) -> None:
-    """Everything goes, predecessors of replaced resources too; what is being worked on is marked when that ends."""
-    for resource in run.resources.values():
+    """Everything goes, predecessors of replaced resources too."""
+    mark_stack(run.documents, run.stack, run.resources)
+
+
+def mark_stack(documents: Documents, stack: Stack, resources: dict[str, StackResource] | None = None) -> None:
+    """As ``mark_all``; what is being worked on at this moment is marked when that ends."""
+    for resource in (documents.resources(stack) if resources is None else resources).values():
         if resource.work:
             continue
         _release_stable(resource)
-        resource.removing = resource.instance is not None or resource.status != "DELETE_COMPLETE"
-        run.documents.save_resource(run.stack, resource)
+        resource.removing = resource.instance is not None or resource.status not in GONE
+        documents.save_resource(stack, resource)
 
 
 def mark_superseded(run: Run) -> None:
@@ -116,6 +123,14 @@ def _forget(run: Run, resource: StackResource, status: str) -> bool:
     return True
 
 
+def abandon_failed(run: Run) -> None:
+    """A forced deletion leaves behind what it could not remove."""
+    for logical in run.operation.failed:
+        _forget(run, run.resources[logical], "DELETE_SKIPPED")
+    run.operation.failed = []
+    run.save()
+
+
 def _kept(run: Run, resource: StackResource) -> bool:
     """Whether the resource outlives its stack."""
     operation = run.operation
@@ -128,11 +143,11 @@ def _kept(run: Run, resource: StackResource) -> bool:
     return policy == "Retain" or (policy == "RetainExceptOnCreate" and not rolled_back)
 
 
-def importers_of_exports(run: Run, stack: Stack) -> str:
+def blocked_by_importers(documents: Documents, stack: Stack) -> str:
     """The reason why a stack cannot go: somebody imports what it exports. Empty when nobody does."""
     for output in stack.outputs:
         name = output.get("ExportName")
-        users = run.documents.importers(stack.account, stack.region, name) if name else []
+        users = documents.importers(stack.account, stack.region, name) if name else []
         if users:
             return f"Delete canceled. Cannot delete export {name} as it is in use by {' and '.join(users)}."
     return ""

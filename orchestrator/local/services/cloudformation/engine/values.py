@@ -67,6 +67,9 @@ class Planned(Live):
     def reference(self, logical: str) -> Any:
         return LATER if logical in self._fresh else super().reference(logical)
 
+    def exported(self, name: str) -> str:
+        return super().exported(name) if name in self._exports else LATER
+
     def attribute(self, logical: str, name: str) -> Any:
         if logical in self._fresh or (logical in self._changed and not name.endswith(LASTING_ENDINGS)):
             return LATER
