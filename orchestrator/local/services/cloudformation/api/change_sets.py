@@ -41,7 +41,6 @@ class ChangeSetOperations(StackOperations):
 
     def register_tasks(self) -> None:
         super().register_tasks()
-        self.machine.register()
         self.tasks.register(CHANGE_SET_TASK, self.compute_change_set)
 
     def CreateChangeSet(self, call: Call, parameters: Parameters) -> dict[str, Any]:
@@ -211,7 +210,8 @@ class ChangeSetOperations(StackOperations):
                 return {}
             if change_set["execution"] != "AVAILABLE":
                 raise change_set_status(
-                    f"ChangeSet [{change_set['id']}] cannot be executed in its current status of [{change_set['status']}]"
+                    f"ChangeSet [{change_set['id']}] cannot be executed in its current status of"
+                    f" [{change_set['status']}]"
                 )
             stack = self.documents.get(call.account, call.region, change_set["stack"])
             self._execute(stack, change_set, parameters, token)

@@ -43,6 +43,9 @@ class Shared(Service):
         self.machine = Machine(self.documents, self.frames)
         super().__init__(world)
 
+    def register_tasks(self) -> None:
+        self.machine.register()
+
     def template_text(self, call: Call, parameters: Parameters, previous: str = "") -> str:
         """The template of a request: in it, in S3, or the stack's present one.
 
