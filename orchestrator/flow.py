@@ -15,9 +15,10 @@ from typing import Any
 from orchestrator import execute
 from orchestrator.aws import Aws
 from orchestrator.blueprint import Catalog
+from orchestrator.difference import Changes, changes
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.model import Bundle, Plan, Receipt, Rendering
-from orchestrator.package import package
+from orchestrator.package import package, unpack
 from orchestrator.plan import plan
 from orchestrator.provision import Deployed, deployed, provision
 from orchestrator.remove import Removed, remove
@@ -37,10 +38,11 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What provisioning would do: ``deployed`` is what stands there now."""
+    """What provisioning would do: ``deployed`` is what stands there now, ``changes`` what becomes of it."""
 
     prepared: Prepared
     deployed: Deployed
+    changes: Changes
 
 
 def prepare(body: Any, settings: Settings, catalog: Catalog) -> Prepared:
@@ -57,9 +59,11 @@ def provision_config(body: Any, aws: Aws, settings: Settings, catalog: Catalog) 
 
 
 def plan_config(body: Any, aws: Aws, settings: Settings, catalog: Catalog) -> Preview:
-    """The dry run: what would be provisioned, beside what is."""
+    """The dry run: what would be provisioned, and what that changes against what is. Raises as ``prepare``."""
     ready = prepare(body, settings, catalog)
-    return Preview(ready, deployed(ready.plan, ready.rendering, ready.bundle, aws))
+    found = deployed(ready.plan, ready.rendering, ready.bundle, aws)
+    old = unpack(found.bundle) if found.bundle else {}
+    return Preview(ready, found, changes(old, ready.rendering.files))
 
 
 def delete_project(
