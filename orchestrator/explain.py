@@ -72,7 +72,8 @@ def shown(value: object) -> Any:
         text = "".join(each if each.isprintable() else "\ufffd" for each in value[: SHOWN + 1])
         return text if len(text) <= SHOWN else text[:SHOWN] + "..."
     if isinstance(value, Mapping | list | tuple):
-        return value if len(json.dumps(value)) <= SHOWN and json.dumps(value).isprintable() else None
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        return value if len(text) <= SHOWN and text.isprintable() else None
     return value
 
 

@@ -7,6 +7,7 @@ written, so that problems speak of what stands in the user's file.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,9 +74,10 @@ def _place(intake: Intake, key: str, target: str, value: Any) -> None:
     for step in outer:
         place = place.setdefault(step, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict) or last in place:
-        where = intake.origin.get((*outer, last), target)
-        text = f"`{key}` and `{where}` say the same thing."
-        intake.problems.append(Problem(path_to(intake.path, key), text, fix=f"Keep one of them: `{target}`."))
+        other = intake.origin.get((*outer, last), target)
+        old = other if key == target else key
+        text = f"`{key}` and `{other}` say the same thing."
+        intake.problems.append(Problem(path_to(intake.path, old), text, fix=f"Keep one of them: `{target}`."))
         return
     place[last] = value
     if target != key:
@@ -128,9 +130,10 @@ def _old_form(value: Any, wanted: set[str]) -> Any:
 
 def _read_json(text: str) -> Any:
     try:
-        return json.loads(text)
+        read = json.loads(text)
     except (ValueError, RecursionError):
         return None
+    return None if isinstance(read, float) and not math.isfinite(read) else read
 
 
 def _fill(config: dict[str, Any], schema: Mapping[str, Any], stages: list[str]) -> None:

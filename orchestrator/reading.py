@@ -189,7 +189,7 @@ class _Reading:
             return Problem(path, text, shown(target), fix='Write a workload (`"version": 2`) with both pipelines.')
         if not isinstance(target, str) or target not in earlier:
             text = f"There is no pipeline {shown(target)!r} before this one."
-            if target in self.around.all_names:
+            if isinstance(target, str) and target in self.around.all_names:
                 text = f"The pipeline {target!r} does not come before this one."
             allowed = one_of(earlier) if earlier else "An earlier pipeline; this is the first."
             return Problem(path, text, shown(target), allowed, nearest(target, earlier))

@@ -38,6 +38,12 @@ def settings(**changes: Any) -> Settings:
 
 
 @pytest.fixture(scope="session")
+def deployed() -> Callable[..., Settings]:
+    """Makes the settings of a deployment with two stages."""
+    return settings
+
+
+@pytest.fixture(scope="session")
 def catalog() -> Any:
     from orchestrator.blueprint import load_catalog
 
@@ -45,23 +51,40 @@ def catalog() -> Any:
 
 
 @pytest.fixture
-def read(catalog: Any) -> Callable[..., Workload]:
-    """Validate a config against the small catalog."""
-    from orchestrator.validate import validate
+def check(catalog: Any) -> Callable[..., tuple[Workload, tuple[Problem, ...]]]:
+    """The workload and the warnings of a config."""
+    from orchestrator.validate import examine
 
-    return lambda body, **changes: validate(body, catalog, settings(**changes))
+    return lambda body, **changes: examine(body, catalog, settings(**changes))
 
 
 @pytest.fixture
-def problems(catalog: Any) -> Callable[..., dict[str, Problem]]:
-    """The problems of a config, by path; that two share a path is a mistake of the test."""
-    from orchestrator.validate import validate
+def read(check: Callable[..., Any]) -> Callable[..., Workload]:
+    """The workload of a config."""
+    return lambda body, **changes: check(body, **changes)[0]
 
-    def found(body: object, **changes: Any) -> dict[str, Problem]:
+
+@pytest.fixture
+def problems(check: Callable[..., Any]) -> Callable[..., tuple[Problem, ...]]:
+    """The problems of a config that is wrong."""
+
+    def found(body: object, **changes: Any) -> tuple[Problem, ...]:
         with pytest.raises(ConfigInvalid) as caught:
-            validate(body, catalog, settings(**changes))
-        by_path = {problem.path: problem for problem in caught.value.problems}
-        assert len(by_path) == len(caught.value.problems), [str(each) for each in caught.value.problems]
-        return by_path
+            check(body, **changes)
+        return caught.value.problems
 
     return found
+
+
+@pytest.fixture
+def told(problems: Callable[..., Any]) -> Callable[..., dict[str, str]]:
+    """What is told about each path of a wrong config: the message, what is allowed and the fix."""
+
+    def texts(body: object, **changes: Any) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for problem in problems(body, **changes):
+            text = f"{problem.message} {problem.allowed} {problem.fix}"
+            found[problem.path] = f"{found.get(problem.path, '')} {text}".strip()
+        return found
+
+    return texts

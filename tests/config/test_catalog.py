@@ -112,7 +112,7 @@ def test_an_unknown_member_is_named(tmp_path: Path) -> None:
 def test_a_manifest_that_is_no_document_is_named(tmp_path: Path, text: str) -> None:
     folder = folder_with(tmp_path)
     (folder / "blueprint.yaml").write_text(text)
-    with pytest.raises(BlueprintBroken, match="blueprint.yaml: "):
+    with pytest.raises(BlueprintBroken, match=r"blueprint\.yaml: "):
         load_blueprint(folder)
 
 
@@ -141,14 +141,14 @@ def test_a_malformed_schema_is_named(tmp_path: Path, schema: str, said: str) -> 
 
 def test_a_reference_the_schema_does_not_know_is_named(tmp_path: Path) -> None:
     blueprint = load_blueprint(folder_with(tmp_path, references={"sheath": {"result": "S", "parameter": "S"}}))
-    with pytest.raises(BlueprintBroken, match="references.sheath: the schema has no such property"):
+    with pytest.raises(BlueprintBroken, match=r"references\.sheath: the schema has no such property"):
         _ = blueprint.schema
 
 
 def test_a_type_belongs_to_one_kind(tmp_path: Path) -> None:
     folder_with(tmp_path, types={"booth": {}})
     shutil.copytree(HERE / "blueprints" / "booth", tmp_path / "blueprints" / "booth")
-    with pytest.raises(BlueprintBroken, match="types.booth: also claimed by booth"):
+    with pytest.raises(BlueprintBroken, match=r"types\.booth: also claimed by booth"):
         load_catalog(tmp_path)
 
 

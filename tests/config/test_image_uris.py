@@ -67,8 +67,10 @@ def test_an_algorithm_of_one_version_takes_any(version: Any) -> None:
          "2.6.0-transformers4.49.0-gpu-py312-cu124-ubuntu22.04"),
         ("triton", "26.05", "us-east-1", {"instance_type": "ml.m5.large"},
          "763104351884.dkr.ecr.us-east-1.amazonaws.com/sagemaker-tritonserver:26.05-py3-cpu"),
-        ("spark", "3.5", "us-east-1", {}, "173754725891.dkr.ecr.us-east-1.amazonaws.com/sagemaker-spark-processing:3.5-cpu"),
-        ("tensorflow", "1.15", "us-east-1", {"scope": "training", "instance_type": "ml.p4d.24xlarge", "py_version": "py37"},
+        ("spark", "3.5", "us-east-1", {},
+         "173754725891.dkr.ecr.us-east-1.amazonaws.com/sagemaker-spark-processing:3.5-cpu"),
+        ("tensorflow", "1.15", "us-east-1",
+         {"scope": "training", "instance_type": "ml.p4d.24xlarge", "py_version": "py37"},
          "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:1.15-gpu-py37-cu110-ubuntu18.04-v8"),
     ],
 )  # fmt: skip
@@ -93,7 +95,8 @@ def test_the_newest_python_is_the_default() -> None:
         ("pytorch", "2.6", "us-east-1", {"scope": "inference"}, "instance_type", "an instance type with gpu", ""),
         ("pytorch", "2.6", "us-east-1", {"scope": "inference", "instance_type": "ml.m5.large", "py_version": "py39"},
          "py_version", "py312", ""),
-        ("vllm", "0.30.0", "us-east-1", {"instance_type": "ml.m5.large"}, "instance_type", "an instance type with gpu", ""),
+        ("vllm", "0.30.0", "us-east-1", {"instance_type": "ml.m5.large"},
+         "instance_type", "an instance type with gpu", ""),
     ],
 )  # fmt: skip
 def test_says_which_argument_is_wrong_and_what_it_may_be(

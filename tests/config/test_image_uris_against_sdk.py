@@ -120,7 +120,7 @@ def main() -> None:
     cases = [case for case in combinations() if (case["framework"], case["scope"]) not in UNANSWERED]
     chosen = random.Random(7).sample(cases, 400)
     rows = [{**case, "instance_type": instance_type(case), "uri": asked_of_sdk(case)} for case in chosen]
-    lines = ",\n".join(json.dumps(row) for row in sorted(rows, key=lambda row: json.dumps(row)))
+    lines = ",\n".join(json.dumps(row) for row in sorted(rows, key=json.dumps))
     SAMPLE.write_text(f"[\n{lines}\n]\n")
 
 
