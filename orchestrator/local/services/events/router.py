@@ -165,8 +165,8 @@ def _send(kind: Target, delivery: Delivery) -> None:
     try:
         kind.send(delivery)
     except ParamValidationError as problem:
-        error = {"Code": "ValidationException", "Message": str(problem)}
-        raise ClientError({"Error": error}, "SendEvent") from None
+        refusal: Any = {"Error": {"Code": "ValidationException", "Message": str(problem)}}
+        raise ClientError(refusal, "SendEvent") from None
 
 
 def check_target(target: Mapping[str, Any], targets: Mapping[str, Target]) -> str:
