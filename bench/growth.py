@@ -17,7 +17,7 @@ def workload(pipelines: int) -> dict[str, Any]:
         "pipeline_type": "realtime_inference",
         "framework": "xgboost",
         "framework_version": "1.7-1",
-        "model_artifact": "models/churn/model.tar.gz",
+        "model_data": "models/churn/model.tar.gz",
         "instance_type": "ml.m5.large",
     }
     return {

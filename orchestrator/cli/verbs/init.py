@@ -29,7 +29,8 @@ def examples() -> dict[str, Path]:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    from orchestrator.schema import published_schema
+    from orchestrator.blueprint import load_catalog
+    from orchestrator.schema import published
 
     found = examples()
     if arguments.list:
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     document = json.loads((folder / config.DEFAULT).read_text())
     text = (folder / config.DEFAULT).read_text().replace(document["$schema"], f"./{schema}")
     (folder / config.DEFAULT).write_text(text)
-    (folder / schema).write_text(json.dumps(published_schema(), indent=2) + "\n")
+    (folder / schema).write_text(json.dumps(published(load_catalog()), indent=2) + "\n")
     written = [str(name) for name in [*files, schema]]
     console.data({"folder": str(folder), "files": written}, f"Wrote {', '.join(written)} to {folder}.")
     console.say("Next: edit mlops-config.json, then `mlops validate` and `mlops plan`.")
