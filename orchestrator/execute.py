@@ -20,6 +20,7 @@ from orchestrator.verify import verify
 LONGEST_FAILURE_MESSAGE = 5000
 LONGEST_SUMMARY = 512
 ANSWERED_ALREADY = frozenset({"ApprovalAlreadyCompletedException", "InvalidApprovalTokenException"})
+ANSWERED_JOB = frozenset({"InvalidJobStateException", "JobNotFoundException"})
 ENDED_ALREADY = frozenset({"ExecutionDoesNotExist"})
 
 
@@ -89,23 +90,26 @@ def _do(job: Job, aws: Aws) -> Done:
 
 
 def _tell(job_id: str, outcome: Done | JobFailed, aws: Aws) -> None:
+    operation, answer = _answer_of(outcome)
+    try:
+        aws.call("codepipeline", operation, jobId=job_id, **answer)
+    except AwsFailed as error:  # Lambda may deliver an event twice, and a stopped run asks no more
+        if error.code not in ANSWERED_JOB:
+            raise
+
+
+def _answer_of(outcome: Done | JobFailed) -> tuple[str, dict[str, Any]]:
     if isinstance(outcome, JobFailed):
         message = outcome.message[:LONGEST_FAILURE_MESSAGE] or outcome.title
-        aws.call(
-            "codepipeline",
-            "put_job_failure_result",
-            jobId=job_id,
-            failureDetails={"type": "JobFailed", "message": message},
-        )
-        return
-    answer: dict[str, Any] = {"jobId": job_id}
+        return "put_job_failure_result", {"failureDetails": {"type": "JobFailed", "message": message}}
+    answer: dict[str, Any] = {}
     if outcome.variables:
         answer["outputVariables"] = dict(outcome.variables)
     if outcome.summary:
         answer["executionDetails"] = {"summary": outcome.summary[:LONGEST_SUMMARY]}
     if outcome.again:
         answer["continuationToken"] = "again"
-    aws.call("codepipeline", "put_job_success_result", **answer)
+    return "put_job_success_result", answer
 
 
 def _results(arguments: Mapping[str, Any], aws: Aws) -> Done:

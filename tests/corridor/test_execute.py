@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator import execute
-from orchestrator.errors import BadRequest, Conflict, NotFound
+from orchestrator.errors import AwsFailed, BadRequest, Conflict, NotFound
 from tests.corridor.cloud import DEV, HUB, NOW, REGION, Cloud, job_event, refusing
 
 PROJECT = "mlops-pipeline-m-workload"
@@ -65,6 +65,15 @@ def test_no_results_fail_the_action(cloud: Cloud, answer: Any, words: str) -> No
     cloud.answers["stepfunctions.describe_execution"] = answer
     execute.run_job(job_event("1", {"do": "results", "execution": EXECUTION}), cloud.aws())
     assert words in failure_of(cloud)
+
+
+def test_a_job_delivered_twice_is_answered_once(cloud: Cloud) -> None:
+    cloud.answers["stepfunctions.describe_execution"] = described(output={"A": "1"})
+    cloud.answers["codepipeline.put_job_success_result"] = refusing("InvalidJobStateException")
+    execute.run_job(job_event("1", {"do": "results", "execution": EXECUTION}), cloud.aws())
+    cloud.answers["codepipeline.put_job_success_result"] = refusing("InternalError", status=500)
+    with pytest.raises(AwsFailed):
+        execute.run_job(job_event("1", {"do": "results", "execution": EXECUTION}), cloud.aws())
 
 
 def test_an_accepted_package_is_approved_where_it_lives(cloud: Cloud) -> None:
