@@ -30,6 +30,8 @@ from orchestrator.local.world import World
 
 LOGGER = logging.getLogger(__name__)
 
+FUNCTION_SECONDS = 960.0
+"""Longer than a Lambda function may run and load."""
 FIRST_POLL_SECONDS = 0.2
 LONGEST_POLL_SECONDS = 1.0
 FINISHED = frozenset({"Completed", "Failed", "Stopped"})
@@ -160,7 +162,8 @@ class Calls:
                 self.executions.change(execution_key(key), tell)
 
     def _client(self, key: Key, call: Document, integration: Integration) -> Any:
-        return self.world.client(integration.service, key.account, key.region, call["roleArn"])
+        patience = FUNCTION_SECONDS if integration.service == "lambda" else 0
+        return self.world.client(integration.service, key.account, key.region, call["roleArn"], patience=patience)
 
     def _tags(self, key: Key) -> list[dict[str, str]]:
         execution = self.store.get(execution_key(key)) or {}
