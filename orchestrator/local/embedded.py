@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import pkgutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.local import services as service_packages
 from orchestrator.local.gateway.application import Gateway
+from orchestrator.local.gateway.execute_api import ExecuteApi
 from orchestrator.local.gateway.http_server import Server
+from orchestrator.local.gateway.kept import Kept
+from orchestrator.local.gateway.request_log import RequestLog
+from orchestrator.local.gateway.s3_events import S3Events
+from orchestrator.local.home_lock import HomeLock
 from orchestrator.local.journal import moto_app
-from orchestrator.local.journal.journal import Journal
+from orchestrator.local.journal.journal import Journal, Replay
 from orchestrator.local.messages import Request, Response
 from orchestrator.local.service import Service
 from orchestrator.local.world import World
@@ -26,7 +33,10 @@ DEFAULT_ACCOUNTS = {
 
 
 class EmbeddedAws:
-    """All services of all accounts on one port of the loopback interface, with their state in ``home``."""
+    """All services of all accounts on one port of the loopback interface, with their state in ``home``.
+
+    Making one takes the lock of the home and the port: raises HomeInUse or PortInUse.
+    """
 
     def __init__(
         self,
@@ -36,39 +46,76 @@ class EmbeddedAws:
         region: str = "us-east-1",
         services: Iterable[type[Service]] | None = None,
     ) -> None:
+        self._lock = HomeLock(home)
+        try:
+            self._server = Server(port, self._answer, LARGEST_BODY)
+        except BaseException:
+            self._lock.release()
+            raise
         self.home = home
-        self._server = Server(port, self._answer, LARGEST_BODY)
+        self.replay = Replay()
         self.endpoint = f"http://127.0.0.1:{self._server.port}"
         self.world = World(home, self.endpoint, accounts, region)
-        self.services = {kind.name: kind(self.world) for kind in (find_services() if services is None else services)}
+        kinds = find_services() if services is None else services
+        self.services = {kind.name: kind(self.world) for kind in kinds}
         self.journal = Journal(
             home / "journal", lambda request, account: moto_app.call(request, account, self._server.port)
         )
-        self._gateway = Gateway(self.services, self._perform, moto_app.owner_of_user_key)
+        self._kept = Kept(self.journal.perform)
+        self._log = RequestLog(home / "requests.log")
+        self._gateway = Gateway(
+            self.services,
+            self._kept,
+            S3Events(self.world),
+            ExecuteApi(self.world, moto_app.home_of_api),
+            moto_app.owner_of_user_key,
+            self._log,
+        )
 
     def start(self) -> None:
-        """Bring back what is in ``home``, begin to answer, and let every service go on where it was."""
+        """Bring back what is in the home, begin to answer, and let every service go on where it was."""
         self.replay = self.journal.recover()
         self._server.start()
         for service in self.services.values():
             service.recover()
         self.world.tasks.start()
+        self._announce()
 
     def stop(self) -> None:
         """Stop tidily; everything is on disk already."""
+        self._announcement.unlink(missing_ok=True)
         for service in self.services.values():
             service.close()
+        self._kept.stop()
         self.world.tasks.stop()
         self._server.stop()
-        self.journal.close()
         self.world.close()
+        self.journal.close()
         self.world.store.close()
+        self._log.close()
+        self._lock.release()
 
     def _answer(self, request: Request) -> Response:
         return self._gateway.answer(request)
 
-    def _perform(self, request: Request, account: str) -> Response:
-        return self.journal.perform(request, account).response
+    def _moto(self, request: Request, account: str) -> moto_app.Answer:
+        return moto_app.call(request, account, self._server.port)
+
+    @property
+    def _announcement(self) -> Path:
+        return self.home / "local.json"
+
+    def _announce(self) -> None:
+        """Write ``local.json``: it is there as long as the embedded AWS is ready, and complete whenever it is."""
+        document = {
+            "endpoint": self.endpoint,
+            "pid": os.getpid(),
+            "accounts": self.world.accounts,
+            "region": self.world.region,
+        }
+        temporary = self._announcement.with_suffix(".tmp")
+        temporary.write_text(json.dumps(document, indent=2) + "\n")
+        temporary.rename(self._announcement)
 
 
 def find_services() -> list[type[Service]]:

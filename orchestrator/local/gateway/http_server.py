@@ -25,12 +25,19 @@ IDLE_SECONDS = 300
 CHUNK = 1024 * 1024
 
 
+class PortInUse(Exception):
+    """The port belongs to another program."""
+
+
 class BodyTooLarge(Exception):
     """The body is longer than the server takes."""
 
 
 class Server(ThreadingMixIn, TCPServer):
-    """Serves ``answer`` on loopback, one thread a connection. Bound once made; ``port`` 0 takes a free one."""
+    """Serves ``answer`` on loopback, one thread a connection.
+
+    Bound once made; ``port`` 0 takes a free one. Raises PortInUse.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
@@ -38,7 +45,10 @@ class Server(ThreadingMixIn, TCPServer):
     request_queue_size = 128
 
     def __init__(self, port: int, answer: Answer, largest_body: int) -> None:
-        super().__init__(("127.0.0.1", port), Connection)
+        try:
+            super().__init__(("127.0.0.1", port), Connection)
+        except OSError as problem:
+            raise PortInUse(f"Port {port} of 127.0.0.1 cannot be used: {problem.strerror}.") from problem
         self.answer = answer
         self.largest_body = largest_body
         self._idle: set[socket.socket] = set()
@@ -158,10 +168,11 @@ class Connection(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes:
         """The whole body; raises BodyTooLarge, or ValueError when its framing is wrong."""
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return self._read_chunks()
         lengths = set(self.headers.get_all("Content-Length", []))
-        if len(lengths) > 1:
+        chunked = "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+        if chunked and not lengths:
+            return self._read_chunks()
+        if len(lengths) > 1 or chunked:
             raise ValueError("contradictory lengths")
         length = int(lengths.pop()) if lengths else 0
         if length < 0:

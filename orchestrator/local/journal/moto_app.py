@@ -36,12 +36,13 @@ from moto.core.request import (
 from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.s3.models import FakeKey
+from moto.s3 import models as _s3_models
 
 VERSION: str = moto.__version__
 _BACKENDS: Any = moto.backends
 _USED: Any = BackendDict
-KEPT_OBJECTS = FakeKey
+s3: Any = _s3_models
+KEPT_OBJECTS: type = s3.FakeKey
 """S3 objects, whose bodies a snapshot only names."""
 
 CLOCKS_AND_CHANCE: tuple[tuple[str, str, Any], ...] = (
@@ -115,9 +116,9 @@ def _tame() -> None:
     for module, name, replacement in CLOCKS_AND_CHANCE:
         if module in sys.modules:
             setattr(sys.modules[module], name, replacement)
-    if "moto.s3.models" in sys.modules:
-        sys.modules["moto.s3.models"].tempfile = _Bodies  # type: ignore[attr-defined]
-        sys.modules["moto.s3.notifications"].send_event = _hear  # type: ignore[attr-defined]
+    s3.tempfile = _Bodies
+    s3.notifications.send_event = _hear
+    s3.S3Backend._set_delete_marker = _set_delete_marker
     if "moto.sns.models" in sys.modules:
         sys.modules["moto.sns.models"].Subscription.get_post_data = _notification
     for models in model_data.values():
@@ -132,16 +133,25 @@ class _Bodies:
     SpooledTemporaryFile = Body
 
 
-def _hear(account_id: str, event_name: str, bucket: Any, key: Any) -> None:  # noqa: ARG001  moto's signature
+def _hear(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:  # noqa: ARG001  moto's signature
     """In place of moto's own delivery, which knows no Lambda and no EventBridge of ours: note the event."""
     if _HEARD.events is not None and bucket.notification_configuration is not None:
-        etag = key.etag.strip('"')
-        version = key.version_id if bucket.is_versioned else ""
         name = str(getattr(event_name, "value", event_name)).removeprefix("s3:")
-        event = ObjectEvent(
-            name, bucket.name, bucket.account_id, bucket.region_name, key.name, key.size, etag, version or ""
-        )
-        _HEARD.events.append(event)
+        version = key.version_id if bucket.is_versioned else None
+        etag = str(getattr(key, "etag", "")).strip('"')
+        size = int(getattr(key, "size", 0))
+        place = (bucket.name, bucket.account_id, bucket.region_name)
+        _HEARD.events.append(ObjectEvent(name, *place, key.name, size, etag, version or ""))
+
+
+_moto_set_delete_marker = s3.S3Backend._set_delete_marker
+
+
+def _set_delete_marker(backend: Any, bucket_name: str, key_name: str) -> Any:
+    """moto's own, and an event: moto notifies nobody of delete markers."""
+    marker = _moto_set_delete_marker(backend, bucket_name, key_name)
+    _hear("", "s3:ObjectRemoved:DeleteMarkerCreated", backend.get_bucket(bucket_name), marker)
+    return marker
 
 
 def _notification(

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from botocore.model import OperationModel, ServiceModel
 
 from orchestrator.local.messages import Request, Response
 from orchestrator.local.protocol.interface import Protocol
 from orchestrator.local.protocol.json_rpc import error_body, read_body
+from orchestrator.local.protocol.routes import Routes
 from orchestrator.local.protocol.validation import validate
 from orchestrator.local.protocol.values import Malformed, decode_text, encode, encode_time, scalar, wire_name
 from orchestrator.local.service import ServiceError
-
-LABEL = re.compile(r"\{(\w+)(\+?)\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation's place: method, path and the query parameters that mark it."""
-
-    operation: OperationModel
-    method: str
-    path: re.Pattern[str]
-    labels: tuple[str, ...]
-    marks: frozenset[tuple[str, str]]
-
-    def match(self, request: Request) -> re.Match[str] | None:
-        """The match of the path when the request is for this operation."""
-        if request.method != self.method or not self.marks <= set(request.query):
-            return None
-        return self.path.fullmatch(request.raw_path.rstrip("/") or "/")
 
 
 class RestJson(Protocol):
@@ -43,33 +23,26 @@ class RestJson(Protocol):
 
     def __init__(self, model: ServiceModel) -> None:
         super().__init__(model)
-        routes = [_route(model.operation_model(name)) for name in model.operation_names]
-        # The more a route fixes, the earlier it is asked: /functions/{name}/policy before /functions/{name+}.
-        self._routes = sorted(routes, key=lambda it: (-len(it.marks), len(it.labels), -len(it.path.pattern)))
+        self._routes = Routes(model)
 
     def accepts(self, request: Request) -> bool:
-        return "x-amz-target" not in request.fields and self._find(request) is not None
+        return "x-amz-target" not in request.fields and self._routes.find(request) is not None
 
     def operation(self, request: Request) -> OperationModel:
-        route = self._find(request)
-        if route is None:
+        found = self._routes.find(request)
+        if found is None:
             message = f"{self.model.service_name} has no operation at {request.method} {unquote(request.raw_path)}"
             raise ServiceError("UnknownOperationException", message, 404)
-        return route.operation
-
-    def _find(self, request: Request) -> Route | None:
-        return next((route for route in self._routes if route.match(request)), None)
+        return found[0]
 
     def parse(self, operation: OperationModel, request: Request) -> dict[str, Any]:
         shape = operation.input_shape
         if shape is None:
             return {}
-        route = next(route for route in self._routes if route.operation.name == operation.name)
-        match = route.match(request)
-        labels = dict(zip(route.labels, (unquote(part) for part in match.groups()), strict=True)) if match else {}
+        found = self._routes.find(request)
         unknown: list[str] = []
         try:
-            parameters = _read_located(shape, request, labels)
+            parameters = _read_located(shape, request, found[1] if found else {})
         except Malformed as problem:
             raise ServiceError("SerializationException", str(problem)) from None
         parameters |= _read_payload(shape, request, unknown)
@@ -107,18 +80,6 @@ class RestJson(Protocol):
             ("x-amzn-ErrorType", error.code),
         )
         return Response(self.status_of(error), headers, json.dumps(error_body(self, error)).encode())
-
-
-def _route(operation: OperationModel) -> Route:
-    path, _, query = operation.http["requestUri"].partition("?")
-    labels = tuple(match[1] for match in LABEL.finditer(path))
-    pattern, end = "", 0
-    for match in LABEL.finditer(path):
-        pattern += re.escape(path[end : match.start()]) + ("(.+)" if match[2] else "([^/]+)")
-        end = match.end()
-    pattern += re.escape(path[end:])
-    marks = frozenset(parse_qsl(query, keep_blank_values=True))
-    return Route(operation, operation.http["method"], re.compile(pattern.rstrip("/") or "/"), labels, marks)
 
 
 def _read_located(shape: Any, request: Request, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from tests.local.journal.workload import LARGE_BODY, change_everything, picture
+from workload import LARGE_BODY, change_everything, picture
 
 
 @pytest.mark.parametrize("saved", [False, True], ids=["log", "snapshot"])
