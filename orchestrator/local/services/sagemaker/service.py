@@ -1,0 +1,43 @@
+"""The service as the gateway sees it: every resource's operations, and the tasks behind them."""
+
+from __future__ import annotations
+
+import time
+
+from orchestrator.local.services.sagemaker import endpoints, training_jobs
+from orchestrator.local.services.sagemaker.capture import TASK as CAPTURE_TASK
+from orchestrator.local.services.sagemaker.capture import Capture
+from orchestrator.local.services.sagemaker.endpoint_configs import EndpointConfigs
+from orchestrator.local.services.sagemaker.endpoint_life import EndpointLife
+from orchestrator.local.services.sagemaker.logs import LogShipper
+from orchestrator.local.services.sagemaker.models import Models
+from orchestrator.local.services.sagemaker.outbox import Sender
+from orchestrator.local.services.sagemaker.packages import Groups, Packages
+from orchestrator.local.services.sagemaker.plane import ENDPOINT, EVENTS_TASK, NAME
+from orchestrator.local.services.sagemaker.tags import Tags
+from orchestrator.local.services.sagemaker.training_life import TrainingLife
+
+CLOSING_SECONDS = 5.0
+
+
+class SageMaker(training_jobs.TrainingJobs, Models, EndpointConfigs, endpoints.Endpoints, Groups, Packages, Tags):
+    """Training jobs, models, endpoints and the model registry. What is not here is refused by name."""
+
+    def register_tasks(self) -> None:
+        logs, capture = LogShipper(self.world), Capture(self.world)
+        self._endpoint_life = EndpointLife(self, logs, capture)
+        self.tasks.register(EVENTS_TASK, Sender(self.world).step)
+        self.tasks.register(training_jobs.TASK, TrainingLife(self, logs).step)
+        self.tasks.register(endpoints.TASK, self._endpoint_life.step)
+        self.tasks.register(CAPTURE_TASK, capture.step)
+
+    def close(self) -> None:
+        """End the endpoints' processes; the next start brings them back. Training jobs run on to their end."""
+        fleets = [
+            self._endpoint_life.fleet(key, document, number)
+            for key, document in self.store.list(NAME, ENDPOINT.type)
+            for number in document["deployments"]
+        ]
+        deadline = time.monotonic() + CLOSING_SECONDS
+        while [fleet for fleet in fleets if not fleet.stop()] and time.monotonic() < deadline:
+            time.sleep(0.05)
