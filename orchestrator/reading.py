@@ -313,7 +313,8 @@ class _Reading:
         else:
             text = f"{framework!r} has no image for {key} {shown(unknown.value)!r}."
         value = None if unknown.argument == "region" else shown(unknown.value)
-        return Problem(path, text, value, one_of(unknown.allowed), nearest(unknown.value, unknown.allowed))
+        allowed = [each for each in unknown.allowed if self.info.deprecated or not is_legacy(framework, each)]
+        return Problem(path, text, value, one_of(allowed), nearest(unknown.value, allowed))
 
 
 def _named(keyword: str, rule: Any) -> set[str]:

@@ -29,6 +29,7 @@ MARKS = {
     "x-reference": "or a reference",
     "x-key": "key in the assets bucket or S3 URI",
 }
+BY_STAGE = "By stage"
 WORDS = {
     "string": "text",
     "integer": "whole number",
@@ -134,7 +135,7 @@ def _staged(rule: Schema) -> Schema:
         inner = {key: value for key, value in plain.items() if key not in (*NOTES, "default")}
         others.append(
             {
-                "title": "By stage",
+                "title": BY_STAGE,
                 "description": "A value for each stage, or for some and a `default` for the others.",
                 "type": "object",
                 "minProperties": 1,
@@ -158,8 +159,10 @@ def _pipeline(info: TypeInfo, blueprint: Blueprint) -> Schema:
 
 def _config(info: TypeInfo, blueprint: Blueprint) -> Schema:
     """A config that is one pipeline of one type."""
-    kept = ["model_name"] if info.deprecated else [*forms.COMMON, "version"]
-    own = {**_refs("form", kept), "pipeline_type": {"const": info.name}}
+    own = _refs("form", [*forms.COMMON, "version"])
+    if info.deprecated:
+        own = {"model_name": {**forms.MODEL_NAME, "type": ["string", "number"]}}
+    own["pipeline_type"] = {"const": info.name}
     return _typed(info, blueprint, own, [info.model_name])
 
 
@@ -197,15 +200,19 @@ def _target(blueprint: Blueprint, target: str) -> Schema:
 
 def _lenient(rule: Schema) -> Schema:
     """What a deprecated type takes for a value: also texts for numbers, booleans and lists, and nothing at all."""
-    forms_of = [
-        each for each in (rule, *rule.get("anyOf", [])) if {"integer", "number", "boolean", "array"} & _types(each)
-    ]
     notes = {key: value for key, value in rule.items() if key in NOTES}
     plain = {key: value for key, value in rule.items() if key not in NOTES}
-    texts = [{"type": ["string", "null"]}] if forms_of else [{"enum": ["", None]}]
-    if "string" in _types(rule) or any("string" in _types(each) for each in rule.get("anyOf", [])):
-        texts.append({"type": ["number", "boolean"]})
-    return {**notes, "anyOf": [plain, *texts]}
+    branches = [dict(branch) for branch in plain.get("anyOf", [plain])]
+    types = {kind for branch in branches for kind in _types(branch)}
+    for branch in branches:
+        if branch.get("title") == BY_STAGE:
+            branch["additionalProperties"] = _lenient(branch["additionalProperties"])
+    texts: Schema = {"enum": ["", None]}
+    if types & {"integer", "number", "boolean", "array"}:
+        texts = {"type": ["string", "null"]}
+    elif "string" in types:
+        texts = {"anyOf": [texts, {"type": ["number", "boolean"]}]}
+    return {**notes, "anyOf": [*branches, texts]}
 
 
 def _types(rule: Schema) -> set[str]:
