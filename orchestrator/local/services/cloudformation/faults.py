@@ -60,3 +60,7 @@ class ResourceFailed(Exception):
         super().__init__(message)
         self.message = message
         self.code = code
+
+
+class NotYet(Exception):
+    """What a provider was asked to do cannot be done at this moment; it is asked again soon."""

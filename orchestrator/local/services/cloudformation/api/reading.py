@@ -187,10 +187,9 @@ def _parameter_declaration(template: Template, name: str) -> dict[str, Any]:
         entry["DefaultValue"] = MASK if declaration.hidden else declaration.default
     if declaration.description:
         entry["Description"] = declaration.description
-    if "AllowedValues" in declaration.constraints:
-        entry["ParameterConstraints"] = {
-            "AllowedValues": [str(each) for each in declaration.constraints["AllowedValues"]]
-        }
+    allowed = declaration.constraints.get("AllowedValues")
+    if allowed is not None:
+        entry["ParameterConstraints"] = {"AllowedValues": [str(choice) for choice in allowed]}
     return entry
 
 

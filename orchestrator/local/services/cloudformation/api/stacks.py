@@ -132,6 +132,7 @@ class StackOperations(Shared):
         with self.documents.transaction():
             stack = self.documents.get(call.account, call.region, stack.id)
             check_updatable(stack, disable)
+            stack.change_set = ""
             operation = start.update(
                 self.documents,
                 stack,

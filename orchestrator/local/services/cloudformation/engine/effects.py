@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 from orchestrator.local.service import ServiceError
 from orchestrator.local.services.cloudformation.engine.documents import Documents
 from orchestrator.local.services.cloudformation.engine.records import Instance, Leftover, Stack, StackResource, Work
-from orchestrator.local.services.cloudformation.faults import ResourceFailed
+from orchestrator.local.services.cloudformation.faults import NotYet, ResourceFailed
 from orchestrator.local.services.cloudformation.language.dynamic import resolved
 from orchestrator.local.services.cloudformation.providers import provider_of
 from orchestrator.local.services.cloudformation.providers.contract import Provider, Request, absent
@@ -63,6 +63,8 @@ class Effects:
                 raise RuntimeError(f"there is no provider of {resource.type}")
             try:
                 delay = self._advance(stack, resource, resource.work, provider)
+            except NotYet:
+                delay = POLL_SECONDS
             except (ServiceError, ResourceFailed, ClientError, BotoCoreError) as error:
                 delay = self._failed(stack, resource, resource.work, error)
             if delay is not None:
@@ -83,6 +85,7 @@ class Effects:
             raise ResourceFailed(
                 f"Resource of type '{resource.type}' with identifier '{work.name}' already exists.", "AlreadyExists"
             )
+        work.noted = provider.note(self._request(stack, resource, work))
         return self._next_stage(stack, resource, work, "make")
 
     def _make(self, stack: Stack, resource: StackResource, work: Work, provider: Provider) -> float | None:
@@ -157,8 +160,8 @@ class Effects:
             before=current.properties if current and work.action not in CREATING else {},
             physical_id=current.physical_id if current else "",
             attributes=current.attributes if current else {},
+            noted=tuple(work.noted),
             again=work.tries > 1,
-            action=work.action,
             capabilities=tuple(stack.goal.capabilities),
             role=role,
         )

@@ -98,7 +98,7 @@ def _creation(
 ) -> Work:
     work = run.work(action, "check")
     work.properties = properties
-    naming = provider.naming
+    naming = provider.naming_for(properties)
     given = properties.get(naming.property) if naming else None
     if given:
         work.name, work.given_name = text(given), True

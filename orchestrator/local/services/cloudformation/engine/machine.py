@@ -208,9 +208,10 @@ class Machine:
         if not run.stack.change_set:
             return
         key = change_set_key(run.stack.change_set)
-        done = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
-        run.documents.store.patch(key, execution="EXECUTE_COMPLETE" if done else "EXECUTE_FAILED")
-        run.stack.change_set = ""
+        change_set = run.documents.store.get(key)
+        if change_set and change_set["execution"] == "EXECUTE_IN_PROGRESS":
+            done = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+            run.documents.store.patch(key, execution="EXECUTE_COMPLETE" if done else "EXECUTE_FAILED")
 
     def _drop_change_sets(self, run: Run) -> None:
         stack = run.stack

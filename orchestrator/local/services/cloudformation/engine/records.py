@@ -147,6 +147,7 @@ class Work:
     given_name: bool = False
     depends: list[str] = field(default_factory=list)
     made: Instance | None = None
+    noted: list[str] = field(default_factory=list)
     tries: int = 0
     since: float = 0.0
 

@@ -57,7 +57,7 @@ def _check_properties(entry: Resource) -> None:
     if kind is None or provider is None:
         return
     problems = shape_problems(kind, entry.properties)
-    for name in sorted(provider.unsupported & entry.properties.keys()):
+    for name in sorted(provider.refused() & entry.properties.keys()):
         problems.append(f"#: the embedded AWS does not support the property [{name}] of {entry.type}")
     problems.extend(f"#: {problem}" for problem in provider.problems(entry.properties))
     if problems:

@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 from orchestrator.local.services.cloudformation.language.names import partition
 from orchestrator.local.services.cloudformation.schema.table import resource_type
 
+MARK = "aws:cloudformation:request-token"
+"""Tag by which a provider knows again what it made, where there is no name."""
 NOT_FOUND_WORDS = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
 
 
@@ -52,8 +54,8 @@ class Request:
     before: Mapping[str, Any] = field(default_factory=dict)
     physical_id: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    noted: tuple[str, ...] = ()
     again: bool = False
-    action: str = "create"
     capabilities: tuple[str, ...] = ()
     role: str = ""
 
@@ -83,8 +85,9 @@ class Provider(ABC):
     type: ClassVar[str]
     service: ClassVar[str]
     naming: ClassVar[Naming | None] = None
-    unsupported: ClassVar[frozenset[str]] = frozenset()
-    """Properties that the type has and the embedded AWS does not do anything with: refused in templates."""
+    """Types without a naming get a generated name, of which they may make nothing."""
+    supported: ClassVar[frozenset[str] | None] = None
+    """The properties that something is done with (None: all); others that the type has are refused in templates."""
     updates_always: ClassVar[bool] = False
     """Whether an update of the stack reaches the resource even when its properties stay the same."""
 
@@ -92,14 +95,23 @@ class Provider(ABC):
         """A client of the type's own service."""
         return request.client(self.service)
 
+    def naming_for(self, properties: Mapping[str, Any]) -> Naming | None:
+        """The naming for these properties, where it depends on them."""
+        del properties
+        return self.naming
+
     def problems(self, properties: Mapping[str, Any]) -> Iterable[str]:
         """What else is wrong with properties as written, beyond the schema; sentences."""
         del properties
         return ()
 
-    @abstractmethod
     def find(self, request: Request) -> str | None:
-        """The physical id of what is there under the request's name (or bears its token), or None."""
+        """The physical id of what is there under the request's name (or bears its token), or None.
+
+        Types that stay as they are when they are made twice need not look.
+        """
+        del request
+        return None
 
     @abstractmethod
     def make(self, request: Request) -> str:
@@ -137,10 +149,16 @@ class Provider(ABC):
         del request
         return True
 
-    def writable(self) -> frozenset[str]:
-        """The properties a template may set."""
+    def note(self, request: Request) -> list[str]:
+        """What to remember from before ``make``, for things that bear neither a name nor a mark: it comes back as
+        ``request.noted``."""
+        del request
+        return []
+
+    def refused(self) -> frozenset[str]:
+        """The properties that the type has and the embedded AWS cannot honour."""
         kind = resource_type(self.type)
-        return (kind.writable if kind else frozenset()) - self.unsupported
+        return kind.writable - self.supported if kind and self.supported is not None else frozenset()
 
 
 def absent(error: ClientError) -> bool:
