@@ -61,7 +61,7 @@ class EmbeddedAws:
         self.journal = Journal(
             home / "journal", lambda request, account: moto_app.call(request, account, self._server.port)
         )
-        self._kept = Kept(self.journal.perform)
+        self._kept = Kept(self.journal.perform, moto_app.tells_eventbridge)
         self._log = RequestLog(home / "requests.log")
         self._gateway = Gateway(
             self.services,

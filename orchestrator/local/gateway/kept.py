@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from urllib.parse import parse_qs, unquote
+from xml.etree import ElementTree
 
 from orchestrator.local.gateway.accounts import Scope
 from orchestrator.local.journal.moto_app import Answer
@@ -71,8 +72,9 @@ Perform = Callable[[Request, str], Answer]
 class Kept:
     """Answers requests to the services moto keeps."""
 
-    def __init__(self, perform: Perform) -> None:
+    def __init__(self, perform: Perform, tells_eventbridge: Callable[[str], bool]) -> None:
         self._perform = perform
+        self._tells_eventbridge = tells_eventbridge
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -92,11 +94,23 @@ class Kept:
         match scope.service:
             case "s3":
                 _check_s3_question(request)
+                return self._bucket_or_object(request, account)
             case "sns" if name == "Subscribe":
                 _check_subscription(request)
             case "sqs":
                 return self._queue(request, account, name)
         return self._ask(request, account, scope.service, name)
+
+    def _bucket_or_object(self, request: Request, account: str) -> Answer:
+        """S3. moto's account of a bucket's notifications leaves EventBridge out; it is put in here."""
+        answer = self._ask(request, account, "s3", "")
+        asked = request.method == "GET" and any(name == "notification" for name, _ in request.query)
+        if not asked or answer.response.status != 200 or not self._tells_eventbridge(_bucket(request)):
+            return answer
+        configuration = ElementTree.fromstring(answer.response.body)  # noqa: S314  written by moto, not by a stranger
+        namespace = configuration.tag.partition("}")[0] + "}" if configuration.tag.startswith("{") else ""
+        ElementTree.SubElement(configuration, f"{namespace}EventBridgeConfiguration")
+        return Answer(Response(200, answer.response.headers, ElementTree.tostring(configuration)))
 
     def _ask(self, request: Request, account: str, service: str, name: str) -> Answer:
         try:
@@ -148,6 +162,10 @@ class Kept:
 
 def _with_body(request: Request, parameters: dict[str, object]) -> Request:
     return Request(request.method, request.target, request.headers, json.dumps(parameters).encode())
+
+
+def _bucket(request: Request) -> str:
+    return unquote(request.raw_path.lstrip("/").partition("/")[0])
 
 
 def _check_s3_question(request: Request) -> None:

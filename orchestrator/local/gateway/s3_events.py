@@ -59,8 +59,10 @@ class S3Events:
         """Persist the deliveries of a successful request to S3."""
         if answer.response.status >= 400:
             return
-        events = [event for event in answer.events if event.name in REASONS]
-        deliveries = [(event, found) for event in events for found in self._deliveries(event, account, request_id)]
+        events = {_object(event): event for event in answer.events if event.name in REASONS}
+        deliveries = [
+            (event, found) for event in events.values() for found in self._deliveries(event, account, request_id)
+        ]
         if not deliveries:
             return
         with self._world.store.transaction():
@@ -114,6 +116,11 @@ class S3Events:
                 client.publish(TopicArn=arn, Message=message, Subject="Amazon S3 Notification")
             case "sqs":
                 client.send_message(QueueUrl=client.get_queue_url(QueueName=name)["QueueUrl"], MessageBody=message)
+
+
+def _object(event: ObjectEvent) -> tuple[str, ...]:
+    """One request tells once of an object; moto tells of a completed upload twice, first as of a put."""
+    return event.bucket, event.key, event.version_id, _detail_type(event)
 
 
 def _wants(wish: dict[str, Any], event: ObjectEvent) -> bool:

@@ -265,6 +265,14 @@ def home_of_api(api_id: str) -> tuple[str, str] | None:
     return None
 
 
+def tells_eventbridge(bucket: str) -> bool:
+    """Whether the bucket sends its events to EventBridge, which moto's own answer leaves out."""
+    partition, account = s3.s3_backends.bucket_accounts.get(bucket, ("", ""))
+    found = s3.s3_backends[account][partition].buckets.get(bucket) if account else None
+    configuration = found.notification_configuration if found else None
+    return configuration is not None and configuration.event_bridge is not None
+
+
 def forget_everything() -> None:
     """Empty every service of every account."""
     BackendDict.reset()
