@@ -52,7 +52,6 @@ to the user as its reason.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -61,6 +60,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.errors import BadRequest, BlueprintBroken
+from orchestrator.explain import nearest
 from orchestrator.model import Scope
 
 MANIFEST = "blueprint.yaml"
@@ -198,8 +198,7 @@ class Catalog:
         for blueprint in self:
             if pipeline_type in blueprint.types:
                 return blueprint
-        near = difflib.get_close_matches(pipeline_type, list(self.types), n=1)
-        hint = f"Did you mean `{near[0]}`?" if near else f"Known types: {', '.join(self.types)}."
+        hint = nearest(pipeline_type, self.types) or f"Known types: {', '.join(self.types)}."
         raise BadRequest(f"Pipeline type {pipeline_type!r} is not supported.", hint=hint)
 
 

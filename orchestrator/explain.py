@@ -36,7 +36,7 @@ def nearest(value: object, allowed: Iterable[str]) -> str:
     names = [name for name in allowed if name]
     if len(text) > 64 or not text:
         return ""
-    start = next((name for name in names if name.startswith(text)), "")
+    start = next((name for name in names if len(text) > 1 and name.startswith(text)), "")
     near = difflib.get_close_matches(text.lower(), [name.lower() for name in names], n=1, cutoff=0.7)
     found = start or next((name for name in names if near and name.lower() == near[0]), "")
     return f"Did you mean `{found}`?" if found else ""

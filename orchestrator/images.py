@@ -8,7 +8,6 @@ Its facts stand, with their sources, in ``accelerators.json``.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.errors import BadRequest
+from orchestrator.explain import nearest
 
 HERE = Path(__file__).resolve().parent
 
@@ -53,12 +53,11 @@ class ImageUnknown(BadRequest):
         self.argument = argument
         self.value = value
         self.allowed = tuple(allowed)
-        near = difflib.get_close_matches(str(value), self.allowed, n=1, cutoff=0.75)
         message = (
             f"{what} has no {argument} {value!r}." if value not in (None, "") else f"{what}: {argument} is missing."
         )
         super().__init__(
-            f"{message} It may be one of: {', '.join(self.allowed)}.", hint=f"Did you mean `{near[0]}`?" if near else ""
+            f"{message} It may be one of: {', '.join(self.allowed)}.", hint=nearest(value or "", self.allowed)
         )
 
 
@@ -206,7 +205,8 @@ def cuda_of(image: str) -> int | None:
     """The CUDA version an image was built for, 124 for 12.4, from its tag or from what is known of it; else None."""
     told = re.search(r"(?:^|[-_:.])cu(?:da)?-?(\d{1,2})\.?(\d)(?![\d])", image.rpartition("/")[2])
     if told:
-        return int(told[1] + told[2])
+        number = int(told[1] + told[2])
+        return number if number >= 70 else number * 10  # cu92 is 9.2, cuda12 is 12.0
     if _is_cpu_image(image):
         return None
     return next((rule["cuda"] for rule in _accelerators()["cuda_of"] if re.search(rule["image"], image)), None)
@@ -295,10 +295,8 @@ def _cuda_on_gpu(image: str, instance_type: str) -> Iterable[Pairing]:
 def _ami_on_instance(image: str, ami: str, instance_type: str) -> Iterable[Pairing]:
     facts = _accelerators()
     if ami not in facts["amis"]:
-        near = difflib.get_close_matches(ami, amis(), n=1)
-        fix = f"Did you mean `{near[0]}`?" if near else ""
         text = f"There is no inference AMI {ami!r}. There are: {', '.join(amis())}."
-        yield Pairing("error", "inference_ami", text, fix)
+        yield Pairing("error", "inference_ami", text, nearest(ami, amis()))
         return
     kind = facts["amis"][ami]["kind"]
     has = "gpu" if is_gpu(instance_type) else "neuron" if NEURON.match(_family(instance_type)) else "cpu"

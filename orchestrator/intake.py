@@ -96,7 +96,8 @@ def _fitting(value: Any, schema: Mapping[str, Any], stages: list[str], *, lenien
     """The value in the form the schema wants, where that is another way to write the same."""
     if is_per_stage(value, schema, stages):
         plain = {key: rule for key, rule in schema.items() if key != "x-per-stage"}
-        return {stage: _fitting(item, plain, stages, lenient=lenient) for stage, item in value.items()}
+        given = {stage: None if lenient and item == "" else item for stage, item in value.items()}
+        return {stage: _fitting(item, plain, stages, lenient=lenient) for stage, item in given.items()}
     if isinstance(value, dict):
         return {key: _fitting(item, member(schema, key), stages, lenient=lenient) for key, item in value.items()}
     types = schema.get("type", [])

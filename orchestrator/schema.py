@@ -140,7 +140,7 @@ def _staged(rule: Schema) -> Schema:
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": forms.STAGE_NAME["pattern"]},
-                "additionalProperties": inner,
+                "additionalProperties": {"anyOf": [inner, {"type": "null", "description": "No value in this stage."}]},
             }
         )
     if rule.get("x-reference"):

@@ -1,7 +1,7 @@
 """Values that differ from stage to stage: ``{"dev": "ml.m5.large", "default": "ml.m5.xlarge"}``.
 
 Where a schema marks a value with ``x-per-stage``, an object keyed by stage names may stand in its place, at any
-depth. ``default`` stands for every stage that is not named.
+depth. ``default`` stands for every stage that is not named, and null for no value in that stage.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ def is_per_stage(value: object, schema: Mapping[str, Any], stages: Collection[st
 def at_stage(value: Any, schema: Mapping[str, Any], stages: Collection[str], stage: str) -> Any:
     """``value`` as it is in one stage: every per-stage object replaced by the stage's member.
 
-    A per-stage object that does not cover the stage stays as it is; ``validate`` has refused it before.
+    A key whose member is null is left out. A per-stage object that does not cover the stage stays as it is;
+    ``validate`` has refused it before.
     """
     if is_per_stage(value, schema, stages):
         chosen = value.get(stage, value.get(DEFAULT, value))
         return chosen if chosen is value else at_stage(chosen, _plain(schema), stages, stage)
     if isinstance(value, Mapping):
-        return {key: at_stage(item, member(schema, key), stages, stage) for key, item in value.items()}
+        chosen_of = {key: at_stage(item, member(schema, key), stages, stage) for key, item in value.items()}
+        return {key: chosen for key, chosen in chosen_of.items() if chosen is not None or value[key] is None}
     if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
         return [at_stage(item, schema["items"], stages, stage) for item in value]
     return value

@@ -36,6 +36,8 @@ NEURON = "al2-ami-sagemaker-inference-neuron-2"
         ("tei:2.0.1-tei1.8.2-gpu-py310-cu122-ubuntu22.04", 122),
         ("mine:1.0-cuda12.4-runtime", 124),
         ("mine:cu92", 92),
+        ("mine:cuda12", 120),
+        ("mine:py3.11-cuda-13.0.2", 130),
         ("acute:13", None),
         ("sagemaker-xgboost:1.7-1", None),
         ("mine@sha256:" + "0" * 64, None),

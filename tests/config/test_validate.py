@@ -72,6 +72,12 @@ def test_values_by_stage_name_exactly_the_stages(read: Callable[..., Any]) -> No
     assert config["paint"] == {"dev": {"wall": "red"}, "prod": {"wall": "blue"}}
 
 
+def test_null_is_no_value_in_that_stage(read: Callable[..., Any], told: Callable[..., Any]) -> None:
+    config = read(workload(FORGE, {**BOOTH, "open": {"prod": True, "default": None}})).pipelines[1].config
+    assert config["open"] == {"dev": None, "prod": True}
+    assert "is missing" in told(workload(FORGE, {**BOOTH, "count": {"dev": 1, "prod": None}}))["$.pipelines[1].count"]
+
+
 def test_an_object_that_may_be_a_value_is_one_unless_it_names_stages(read: Callable[..., Any]) -> None:
     config = read(workload(FORGE, {**BOOTH, "paint": {"dev": "red", "wall": "blue"}})).pipelines[1].config
     assert config["paint"] == {"dev": "red", "wall": "blue"}
@@ -264,6 +270,18 @@ def test_an_image_must_exist_in_every_region(problems: Callable[..., Any]) -> No
     booth = {**BOOTH, "framework": "xgboost", "framework_version": "1.7-1"}
     found = by_path(problems, workload(FORGE, booth, stages=stages))
     assert found["$.pipelines[1].framework"].message == "There is no image of 'xgboost' in us-mars-1."
+
+
+def test_what_runs_before_the_stages_has_one_value(told: Callable[..., Any]) -> None:
+    found = told(workload({**FORGE, "label": {"dev": "a", "prod": "b"}}))
+    assert found == {"$.pipelines[0].label": "This pipeline runs once, before the stages.  Give one value."}
+
+
+def test_what_runs_before_the_stages_cannot_use_what_is_deployed_in_them(told: Callable[..., Any]) -> None:
+    booth = {"name": "booth", "pipeline_type": "booth", "count": 1}
+    found = told(workload(booth, {**FORGE, "badge": {"from": "booth"}}))
+    assert list(found) == ["$.pipelines[1].badge.from"]
+    assert "runs before the stages; 'booth' is deployed in them" in found["$.pipelines[1].badge.from"]
 
 
 def test_a_single_pipeline_cannot_refer_to_another(told: Callable[..., Any]) -> None:

@@ -98,6 +98,11 @@ def test_values_by_stage(read: Callable[..., Any]) -> None:
     assert config["place"]["spot"] == {"dev": "A", "prod": "B"}
 
 
+def test_an_empty_value_in_one_stage_is_no_value_there(read: Callable[..., Any]) -> None:
+    body = {**OLD_BOOTH, "spot": {"dev": "", "prod": "B"}}
+    assert read(body).pipelines[0].config["place"]["spot"] == {"dev": None, "prod": "B"}
+
+
 def test_the_image_of_2018_is_still_served(read: Callable[..., Any]) -> None:
     body = {**OLD_FORGE, "framework": "xgboost", "framework_version": "latest"}
     assert read(body).pipelines[0].config["framework_version"] == "latest"
