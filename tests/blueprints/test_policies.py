@@ -1,0 +1,109 @@
+"""What the roles in the templates may do: named actions on named things, and who may take them on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from walking import EXAMPLES, FRAME_STAGES, frame_of, templates
+
+# Actions without a resource level (Service Authorization Reference); with conditions where AWS has some.
+NO_RESOURCE_LEVEL = {
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "ecr:GetAuthorizationToken",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "sagemaker:ListTrainingJobs",
+}
+ALL_TEMPLATES = {
+    **{f"{example}/{name}": body for example in EXAMPLES for name, body in templates(example.rendering).items()},
+    **{f"frame/{name}": json.loads(frame_of(stages)) for name, stages in FRAME_STAGES.items()},
+}
+WALK = pytest.mark.parametrize("template", ALL_TEMPLATES.values(), ids=list(ALL_TEMPLATES))
+
+
+def roles(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::IAM::Role":
+            yield name, resource["Properties"]
+
+
+def statements(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for _, role in roles(template):
+        for policy in role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@WALK
+def test_actions_and_resources_are_named(template: dict[str, Any]) -> None:
+    for statement in statements(template):
+        actions = listed(statement["Action"])
+        assert not [action for action in actions if "*" in action], statement["Sid"]
+        if "*" in listed(statement["Resource"]):
+            assert set(actions) <= NO_RESOURCE_LEVEL, statement["Sid"]
+
+
+@WALK
+def test_a_role_is_passed_to_a_named_service_only(template: dict[str, Any]) -> None:
+    for statement in statements(template):
+        if "iam:PassRole" in listed(statement["Action"]):
+            assert statement["Action"] == "iam:PassRole"
+            assert statement["Condition"]["StringEquals"]["iam:PassedToService"]
+
+
+@WALK
+def test_roles_trust_one_service_for_this_account_and_stay_within_the_boundary(template: dict[str, Any]) -> None:
+    for name, role in roles(template):
+        assert role["PermissionsBoundary"]["Fn::Sub"].endswith("policy/${NamePrefix}-boundary"), name
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert list(trust["Principal"]) == ["Service"], name
+        assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}, name
+
+
+@WALK
+def test_every_parameter_is_constrained_and_explained(template: dict[str, Any]) -> None:
+    for name, about in template["Parameters"].items():
+        assert about["Description"], name
+        bounded = {"AllowedPattern", "AllowedValues"} & set(about) or {"MinValue", "MaxValue"} <= set(about)
+        assert bounded, f"{name} takes anything"
+        pattern = about.get("AllowedPattern", "^$")
+        assert pattern.startswith("^"), name
+        assert pattern.endswith("$"), name
+        assert "{{" not in pattern, name
+
+
+@WALK
+def test_no_secret_of_the_deployment_stands_in_a_template(template: dict[str, Any]) -> None:
+    assert "{{resolve:" not in json.dumps(template)
+
+
+def test_the_wildcards_in_parameters_are_the_documented_ones() -> None:
+    found = set()
+    for example in EXAMPLES:
+        for pipeline in example.plan.pipelines:
+            for stack in pipeline.stacks:
+                found |= {
+                    (pipeline.kind, name)
+                    for name, value in stack.parameters.items()
+                    if "*" in value and name != "ReadableObjects"
+                }
+    # A package named by its ARN alone does not tell its image: the README of the blueprint says so.
+    assert found == {("realtime_inference", "ImageRepositoryArn")}
