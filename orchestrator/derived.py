@@ -236,4 +236,3 @@ class Derived:
 
 def _bare(location: str) -> str:
     return location.removeprefix("s3://").strip("/")
-

@@ -174,9 +174,7 @@ def _approval_text(plan: Plan, stage: Stage, standing: list[tuple[PipelinePlan, 
     return text if len(text) <= LONGEST_CUSTOM_DATA else f"{text[: LONGEST_CUSTOM_DATA - 3]}..."
 
 
-def _approval_link(
-    plan: Plan, stage: Stage, standing: list[tuple[PipelinePlan, StackPlan]], settings: Settings
-) -> str:
+def _approval_link(plan: Plan, stage: Stage, standing: list[tuple[PipelinePlan, StackPlan]], settings: Settings) -> str:
     """The change set in the console of the stage's account; the list of stacks when there are several."""
     console = f"https://{stage.region}.{CONSOLES.get(settings.partition, CONSOLES['aws'])}/cloudformation/home"
     start = f"{console}?region={stage.region}#/stacks"

@@ -103,7 +103,7 @@ def test_the_input_has_every_member_the_machine_asks_for(machine: str) -> None:
 def _expressions(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         for key, value in node.items():
-            if (key.endswith(".$") or key == "Variable" or key.endswith("Path")) and isinstance(value, str):
+            if (key.endswith((".$", "Path")) or key == "Variable") and isinstance(value, str):
                 yield value
             else:
                 yield from _expressions(value)

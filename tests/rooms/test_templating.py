@@ -63,7 +63,9 @@ def test_numbers_and_objects_stay_what_they_are(tmp_path: Path) -> None:
     assert document(tmp_path, "a: {{ v }}", v=value) == {"a": value}
 
 
-@pytest.mark.parametrize("source", ["a: x-{{ v }}", "a: x{{ v }}y", "a: |\n  {{ v }}\n", 'a: "x {{ v }}"', "{{ v }}x: 1"])
+@pytest.mark.parametrize(
+    "source", ["a: x-{{ v }}", "a: x{{ v }}y", "a: |\n  {{ v }}\n", 'a: "x {{ v }}"', "{{ v }}x: 1"]
+)
 def test_an_expression_is_a_whole_value(tmp_path: Path, source: str) -> None:
     with pytest.raises(BlueprintBroken):
         document(tmp_path, source, v="text")
@@ -87,9 +89,7 @@ def test_a_value_is_never_an_instruction(tmp_path: Path, source: str, value: Any
 
 
 def test_a_value_may_look_like_one_where_nothing_acts_on_it(tmp_path: Path) -> None:
-    assert document(tmp_path, "a: {{ v }}", v="${HOME} $.x {% x %} {{ 7*7 }}") == {
-        "a": "${HOME} $.x {% x %} {{ 7*7 }}"
-    }
+    assert document(tmp_path, "a: {{ v }}", v="${HOME} $.x {% x %} {{ 7*7 }}") == {"a": "${HOME} $.x {% x %} {{ 7*7 }}"}
 
 
 def test_a_value_is_no_template(tmp_path: Path) -> None:
