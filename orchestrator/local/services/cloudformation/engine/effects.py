@@ -23,6 +23,7 @@ RESOURCE_TASK = "cloudformation.resource"
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 3 * 3600.0
 MOST_TRIES = 6
+NOT_IMPLEMENTED = 501
 BUSY_CODES = frozenset(
     {
         "ConcurrentModification",
@@ -261,7 +262,7 @@ def _keep_what_exists(resource: StackResource, work: Work) -> None:
 
 def _busy(error: ClientError) -> bool:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    return status >= 500 or error.response.get("Error", {}).get("Code") in BUSY_CODES
+    return (status >= 500 and status != NOT_IMPLEMENTED) or error.response.get("Error", {}).get("Code") in BUSY_CODES
 
 
 HANDLER_CODES = {"AccessDenied": "AccessDenied", "AccessDeniedException": "AccessDenied"}

@@ -88,9 +88,7 @@ class Pipeline(Provider):
         blocked = {each["StageName"]: each["Reason"] for each in self._blocked(request.properties)}
         before = {each["StageName"] for each in self._blocked(request.before)}
         for stage, reason in blocked.items():
-            client.disable_stage_transition(
-                pipelineName=name, stageName=stage, transitionType="Inbound", reason=reason
-            )
+            client.disable_stage_transition(pipelineName=name, stageName=stage, transitionType="Inbound", reason=reason)
         for stage in sorted(before - blocked.keys()):
             client.enable_stage_transition(pipelineName=name, stageName=stage, transitionType="Inbound")
 

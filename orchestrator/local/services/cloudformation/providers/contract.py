@@ -82,9 +82,9 @@ class Provider(ABC):
     reason of the failed resource.
     """
 
-    type: ClassVar[str]
-    service: ClassVar[str]
-    naming: ClassVar[Naming | None] = None
+    type: str
+    service: str
+    naming: Naming | None = None
     """Types without a naming get a generated name, of which they may make nothing."""
     supported: ClassVar[frozenset[str] | None] = None
     """The properties that something is done with (None: all); others that the type has are refused in templates."""

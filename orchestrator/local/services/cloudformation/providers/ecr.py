@@ -45,9 +45,7 @@ class Repository(Provider):
         properties, extra = request.properties, {}
         if "EncryptionConfiguration" in properties:
             extra["encryptionConfiguration"] = lower_camel(properties["EncryptionConfiguration"])
-        self.api(request).create_repository(
-            repositoryName=request.name, tags=tag_list(properties.get("Tags")), **extra
-        )
+        self.api(request).create_repository(repositoryName=request.name, tags=tag_list(properties.get("Tags")), **extra)
         return request.name
 
     def settle(self, request: Request) -> None:

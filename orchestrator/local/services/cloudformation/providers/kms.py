@@ -88,9 +88,7 @@ class Key(Provider):
     def delete(self, request: Request) -> None:
         days = request.properties.get("PendingWindowInDays", 30)
         try:
-            if_there(
-                self.api(request).schedule_key_deletion, KeyId=request.physical_id, PendingWindowInDays=days
-            )
+            if_there(self.api(request).schedule_key_deletion, KeyId=request.physical_id, PendingWindowInDays=days)
         except ClientError as error:
             if "KMSInvalidState" not in error.response["Error"]["Code"]:  # waits for its end already
                 raise

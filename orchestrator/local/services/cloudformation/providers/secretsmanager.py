@@ -75,9 +75,7 @@ class Secret(Provider):
         return {"Id": request.physical_id}
 
     def delete(self, request: Request) -> None:
-        if_there(
-            self.api(request).delete_secret, SecretId=request.physical_id, ForceDeleteWithoutRecovery=True
-        )
+        if_there(self.api(request).delete_secret, SecretId=request.physical_id, ForceDeleteWithoutRecovery=True)
 
 
 PROVIDERS = (Secret(),)

@@ -130,7 +130,7 @@ def _convert(value: Any, types: frozenset[str]) -> Any:
         return value
     if "boolean" in types and value.lower() in ("true", "false"):
         return value.lower() == "true"
-    if "integer" in types and re.fullmatch(r"[+-]?\d+", value):
+    if types & {"integer", "number"} and re.fullmatch(r"[+-]?\d+", value):
         return int(value)
     if "number" in types:
         try:

@@ -100,6 +100,11 @@ def resource_type(name: str) -> ResourceType | None:
     )
 
 
+def resource_types(service: str) -> list[ResourceType]:
+    """All types of a service (``sagemaker``)."""
+    return [kind for name in _service(service) if (kind := resource_type(name)) is not None]
+
+
 @functools.cache
 def _service(service: str) -> Mapping[str, Any]:
     path = FOLDER / f"{service}.json"
