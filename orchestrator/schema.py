@@ -18,7 +18,6 @@ from orchestrator.blueprint import Blueprint, Catalog, TypeInfo, load_catalog
 from orchestrator.staged import member
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-ID = "https://mlops-orchestrator.dev/mlops-config.schema.json"
 FILE = "mlops-config.schema.json"
 PAGE = "docs/configuration.md"
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
@@ -46,7 +45,6 @@ def published(catalog: Catalog) -> Schema:
     types = catalog.types.values()
     return {
         "$schema": DRAFT,
-        "$id": ID,
         "title": "mlops-config.json",
         "description": "A config of MLOps Orchestrator: a workload, or a single pipeline.",
         "type": "object",
