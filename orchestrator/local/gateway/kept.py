@@ -118,7 +118,8 @@ class Kept:
         except NotImplementedError:
             what = name or f"{request.method} {request.raw_path}"
             raise ServiceError(UNSUPPORTED, f"The embedded AWS does not support {service} {what}.", 501) from None
-        if answer.response.status >= 400 and _is_page(answer.response):
+        told = request.method != "HEAD"  # whose answer has no body to tell an error with: the status says it
+        if told and answer.response.status >= 400 and _is_page(answer.response):
             what = name or f"{request.method} {request.raw_path}"
             raise ServiceError(UNSUPPORTED, f"The embedded AWS does not support {service} {what}.", 501)
         return answer
