@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from states_drive import LIST, SDK, one
+from states_rig import ACCOUNT, REGION, ROLE, Rig, until
 from states_sagemaker import StandInSageMaker
 
-from orchestrator.local.embedded import EmbeddedAws
 from orchestrator.local.service import Call
 from orchestrator.local.services.states.calls import EXECUTION_TAG
-from orchestrator.local.services.states.service import StepFunctions
 from orchestrator.local.store import Store
 
-ACCOUNT, REGION = "111111111111", "us-east-1"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/machine"
 CALL = Call(ACCOUNT, REGION, ACCOUNT, "request", {})
 TRAIN = {
     "Type": "Task",
@@ -35,79 +30,6 @@ TRAIN = {
     },
 }
 WAIT = one({"Type": "Wait", "Seconds": 60})
-
-
-class Rig:
-    """An embedded AWS with Step Functions and the stand-in, and shortcuts to both."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.port = 0
-        self.start()
-
-    def start(self) -> None:
-        self.embedded = EmbeddedAws(self.home, self.port, services=[StepFunctions, StandInSageMaker])
-        self.port = int(self.embedded.endpoint.rpartition(":")[2])
-        self.embedded.start()
-        self.world = self.embedded.world
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.world.emit = lambda account, region, source, kind, detail, resources=(): self.events.append(
-            (source, detail)
-        )  # type: ignore[method-assign]
-        self.sfn = self.client("stepfunctions")
-
-    def client(self, service: str) -> Any:
-        return self.world.client(service, ACCOUNT, REGION)
-
-    @property
-    def sagemaker(self) -> StandInSageMaker:
-        return self.embedded.services["sagemaker"]  # type: ignore[return-value]
-
-    def restart(self) -> None:
-        self.embedded.stop()
-        self.start()
-
-    def create(self, machine: dict[str, Any], name: str = "m", **members: Any) -> str:
-        text = json.dumps(machine)
-        return str(
-            self.sfn.create_state_machine(name=name, definition=text, roleArn=ROLE, **members)["stateMachineArn"]
-        )
-
-    def begin(self, machine: dict[str, Any], data: Any = None, name: str = "m") -> str:
-        arn = self.create(machine, name)
-        return str(
-            self.sfn.start_execution(stateMachineArn=arn, name="e", input=json.dumps(data or {}))["executionArn"]
-        )
-
-    def ended(self, arn: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
-            found = self.sfn.describe_execution(executionArn=arn)
-            return found if found["status"] != "RUNNING" else None
-
-        return until(look)
-
-    def run(self, machine: dict[str, Any], data: Any = None) -> Any:
-        ended = self.ended(self.begin(machine, data))
-        assert ended["status"] == "SUCCEEDED", ended
-        return json.loads(ended["output"])
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """What ``look`` answers as soon as it is true."""
-    for _ in range(400):
-        if found := look():
-            return found
-        time.sleep(0.025)
-    raise AssertionError("it did not happen within 10 seconds")
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    StandInSageMaker.asked = []
-    StandInSageMaker.refuse = ""
-    made = Rig(tmp_path / "home")
-    yield made
-    made.embedded.stop()
 
 
 def refused(code: str, operation: Callable[..., Any], **parameters: Any) -> str:
