@@ -173,7 +173,8 @@ class _Planning:
 
     def _standing(self, stage: Stage) -> _Standing:
         stack = self._stack_name(stage)
-        config = at_stage(self.spec.config, self.blueprint.schema, self.stage_names, stage.name)
+        # A stage may have no value of its own (null): then the key is missing there.
+        config = given(at_stage(self.spec.config, self.blueprint.schema, self.stage_names, stage.name))
         values: dict[str, Any] = {}
         names: dict[str, Any] = {
             "config": config,

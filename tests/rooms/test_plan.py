@@ -193,8 +193,15 @@ def test_the_name_of_a_job_holds_all_it_is_asked_for(settings: Settings, catalog
 
 def test_script_mode_tells_the_container_its_program(settings: Settings, catalog: Catalog) -> None:
     spec = replace(
-        training(), config={**TRAINING, "source_dir": "sources/x.tar.gz", "entry_point": "train.py", "framework": "sklearn", "framework_version": "1.2-1"}
-    )  # fmt: skip
+        training(),
+        config={
+            **TRAINING,
+            "source_dir": "sources/x.tar.gz",
+            "entry_point": "train.py",
+            "framework": "sklearn",
+            "framework_version": "1.2-1",
+        },
+    )
     (stack,) = plan(workload(settings, spec), settings, catalog).pipelines[0].stacks
     assert stack.job_input is not None
     assert stack.job_input["Request"]["HyperParameters"] == {

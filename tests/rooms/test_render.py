@@ -72,8 +72,15 @@ def test_the_files_of_one_pipeline(rendered: Render) -> None:
 
 def test_the_stages_of_three_accounts(flow_config: Any, rendered: Render) -> None:
     assert list(stages(rendered(flow_config))) == [
-        "Source", "training", "registry", "Deploy-dev", "Review-staging", "Deploy-staging", "Review-prod", "Deploy-prod",
-    ]  # fmt: skip
+        "Source",
+        "training",
+        "registry",
+        "Deploy-dev",
+        "Review-staging",
+        "Deploy-staging",
+        "Review-prod",
+        "Deploy-prod",
+    ]
 
 
 def test_only_deployments_roll_back(flow_config: Any, rendered: Render) -> None:
@@ -84,8 +91,12 @@ def test_only_deployments_roll_back(flow_config: Any, rendered: Render) -> None:
 def test_a_hub_pipeline_deploys_runs_and_is_reviewed(flow_config: Any, rendered: Render) -> None:
     found = actions(rendered(flow_config), "registry")
     assert [(name, action["RunOrder"]) for name, action in found.items()] == [
-        ("Deploy-registry", 1), ("Run-registry", 2), ("Results-registry", 3), ("Approve-registry", 4), ("Accept-registry", 5),
-    ]  # fmt: skip
+        ("Deploy-registry", 1),
+        ("Run-registry", 2),
+        ("Results-registry", 3),
+        ("Approve-registry", 4),
+        ("Accept-registry", 5),
+    ]
     overrides = json.loads(found["Deploy-registry"]["Configuration"]["ParameterOverrides"])
     assert overrides["ModelDataUrl"] == "#{training.ModelDataUrl}"
     assert len(found["Deploy-registry"]["Configuration"]["ParameterOverrides"]) < 1000
@@ -118,8 +129,10 @@ def test_a_stage_is_reviewed_then_deployed_then_verified(flow_config: Any, rende
     assert "stackId=mlops-pipeline-churn-workload-endpoint-prod&changeSetId=mlops-review" in link
     deploy = actions(rendering, "Deploy-prod")
     assert [(name, action["RunOrder"]) for name, action in deploy.items()] == [
-        ("Prepare-endpoint", 1), ("Execute-endpoint", 2), ("Verify-endpoint", 3),
-    ]  # fmt: skip
+        ("Prepare-endpoint", 1),
+        ("Execute-endpoint", 2),
+        ("Verify-endpoint", 3),
+    ]
     prepare = deploy["Prepare-endpoint"]
     assert prepare["RoleArn"] == "arn:aws:iam::444444444444:role/mlops-pipeline-action"
     assert prepare["Configuration"]["RoleArn"] == "arn:aws:iam::444444444444:role/mlops-cloudformation"
@@ -138,9 +151,13 @@ def test_several_pipelines_of_a_stage_go_one_after_the_other(flow_config: Any, r
     rendering = rendered(flow_config)
     orders = {name: action["RunOrder"] for name, action in actions(rendering, "Deploy-dev").items()}
     assert orders == {
-        "Prepare-endpoint": 1, "Execute-endpoint": 2, "Verify-endpoint": 3,
-        "Prepare-second": 4, "Execute-second": 5, "Verify-second": 6,
-    }  # fmt: skip
+        "Prepare-endpoint": 1,
+        "Execute-endpoint": 2,
+        "Verify-endpoint": 3,
+        "Prepare-second": 4,
+        "Execute-second": 5,
+        "Verify-second": 6,
+    }
     assert [action["RunOrder"] for action in actions(rendering, "Review-prod").values()] == [1, 1, 2]
 
 
