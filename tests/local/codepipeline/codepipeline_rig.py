@@ -51,6 +51,15 @@ def approval(name: str = "Ask", **configuration: str) -> dict[str, Any]:
     return {"name": name, "actions": [action("Approval", "Manual", "Approve", configuration=configuration)]}
 
 
+def add_role(aws: Any, name: str, account: str = "orchestrator", **principal: str) -> str:
+    """A role; by default one that CodePipeline may take."""
+    principal = principal or {"Service": "codepipeline.amazonaws.com"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = aws.client("iam", account).create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    return str(role["Role"]["Arn"])
+
+
 class Project:
     """One pipeline named ``p`` in the orchestrator's account."""
 
@@ -60,6 +69,7 @@ class Project:
         for bucket in ("source", "artifacts"):
             self.s3.create_bucket(Bucket=bucket)
         self.version("Enabled")
+        add_role(aws, "pipeline")
 
     def upload(self, **files: Any) -> str:
         """Put a new bundle; returns its version."""
@@ -102,6 +112,12 @@ class Project:
     def over(self, identity: str) -> str:
         """Wait for the execution to end; returns its status."""
         return str(until(lambda: (status := self.execution(identity)["status"]) in OVER and status))
+
+    def succeed(self, identity: str) -> None:
+        """Wait for the execution to end well; says what failed where it does not."""
+        status = self.over(identity)
+        results = {each["actionName"]: each["output"]["executionResult"] for each in self.actions(identity)}
+        assert status == "Succeeded", results
 
     def actions(self, identity: str = "", name: str = "") -> list[Any]:
         """Action executions, oldest first."""

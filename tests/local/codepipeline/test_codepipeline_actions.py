@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from codepipeline_rig import ACCOUNT, REGION, ROLE, Project, action, approval, source, until
+from codepipeline_rig import ACCOUNT, REGION, Project, action, add_role, approval, source, until
 
 from orchestrator.local.store import Key
 
@@ -39,17 +39,16 @@ def add_function(project: Project) -> None:
     with zipfile.ZipFile(buffer, "w") as opened:
         opened.writestr("app.py", dedent(WORKER))
     client = project.aws.client("lambda")
-    role = f"arn:aws:iam::{ACCOUNT}:role/function"
+    role = add_role(project.aws, "function", Service="lambda.amazonaws.com")
     code = {"ZipFile": buffer.getvalue()}
     client.create_function(FunctionName="worker", Runtime="python3.11", Handler="app.handler", Role=role, Code=code)
     until(lambda: client.get_function(FunctionName="worker")["Configuration"]["State"] == "Active")
 
 
 def add_machine(project: Project, **states: Any) -> str:
-    definition = {"StartAt": next(iter(states)), "States": states}
-    machine = project.aws.client("stepfunctions").create_state_machine(
-        name="m", definition=json.dumps(definition), roleArn=f"arn:aws:iam::{ACCOUNT}:role/machine"
-    )
+    definition = json.dumps({"StartAt": next(iter(states)), "States": states})
+    role = add_role(project.aws, "machine", Service="states.amazonaws.com")
+    machine = project.aws.client("stepfunctions").create_state_machine(name="m", definition=definition, roleArn=role)
     return str(machine["stateMachineArn"])
 
 
@@ -66,7 +65,7 @@ def test_a_function_reports_variables_and_is_continued(project: Project) -> None
         approval(CustomData="#{work.Said} in #{work.Turns}, #{work.Stage}"),
     )
     project.approve()
-    assert project.over(identity) == "Succeeded"
+    project.succeed(identity)
     (done,) = project.actions(identity, "Work")
     assert done["output"]["outputVariables"] == {"Said": "bundle.zip", "Turns": "1", "Stage": "Invoke"}
     (asked,) = project.actions(identity, "Approve")
@@ -109,7 +108,7 @@ def test_a_state_machine_runs_with_its_input(
     version = project.upload(in__json={"from": "file"})
     machine = add_machine(project, Done={"Type": "Pass", "End": True})
     identity = project.create({"name": "Run", "actions": [run(machine, **configuration)]})
-    assert project.over(identity) == "Succeeded"
+    project.succeed(identity)
     (done,) = project.actions(identity, "Run")
     variables = done["output"]["outputVariables"]
     assert variables["StateMachineArn"] == machine
@@ -179,6 +178,33 @@ def test_the_approvers_get_the_message_that_aws_sends(project: Project) -> None:
         "pipelineName": "p", "stageName": "Ask", "actionName": "Approve", "token": token, "customData": "look",
         "externalEntityLink": "https://example.com", "approvalReviewLink": f"{console}/Ask/Approve/approve/{token}",
     }  # fmt: skip
+
+
+def test_roles_must_be_there_and_trust(project: Project) -> None:
+    hub = f"arn:aws:iam::{ACCOUNT}:root"
+    declaration = project.declare(approval())
+    declaration["roleArn"] = add_role(project.aws, "other", Service="lambda.amazonaws.com")
+    with pytest.raises(ClientError, match=r"InvalidStructureException.*role/other does not trust codepipeline"):
+        project.codepipeline.create_pipeline(pipeline=declaration)
+    project.upload(a="b")
+    add_role(project.aws, "trusting", "dev", AWS=hub)
+    add_role(project.aws, "wary", "dev", AWS="arn:aws:iam::999999999999:root")
+    for role, status in (("trusting", "Succeeded"), ("wary", "Failed"), ("absent", "Failed")):
+        stage = approval(role)
+        stage["actions"][0] |= {"name": role, "actionTypeId": action("Approval", "Manual", "x")["actionTypeId"]}
+        stage["actions"][0]["roleArn"] = f"arn:aws:iam::222222222222:role/{role}"
+        identity = project.create(stage)
+        if status == "Succeeded":
+            token = project.token(role, role)
+            answer = {"status": "Approved", "summary": ""}
+            project.codepipeline.put_approval_result(
+                pipelineName="p", stageName=role, actionName=role, token=token, result=answer
+            )
+        assert project.over(identity) == status
+        if status == "Failed":
+            error = project.error(identity, role)
+            assert (error["code"], role in error["message"]) == ("PermissionError", True)
+        project.codepipeline.delete_pipeline(name="p")
 
 
 def test_an_approval_times_out(project: Project) -> None:
@@ -262,7 +288,8 @@ def test_a_rule_starts_a_pipeline(project: Project) -> None:
     events = project.aws.client("events")
     rule = events.put_rule(Name="r", EventPattern='{"source": ["shop"]}')["RuleArn"]
     pipeline = f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:p"
-    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": pipeline, "RoleArn": ROLE}])
+    role = add_role(project.aws, "events", Service="events.amazonaws.com")
+    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": pipeline, "RoleArn": role}])
     events.put_events(Entries=[{"Source": "shop", "DetailType": "sold", "Detail": "{}"}])
     until(lambda: len(project.executions()) == 2)
     assert project.executions()[0]["trigger"] == {"triggerType": "CloudWatchEvent", "triggerDetail": rule}

@@ -74,7 +74,7 @@ def test_a_new_pipeline_runs_at_once_and_shows_its_state(project: Project) -> No
     assert stage["latestExecution"] == {"pipelineExecutionId": identity, "status": "InProgress", "type": "STANDARD"}
     assert stage["actionStates"][0]["latestExecution"]["status"] == "InProgress"
     project.answer("Approved", token)
-    assert project.over(identity) == "Succeeded"
+    project.succeed(identity)
     latest = project.latest("Ask", "Approve")
     assert (latest["status"], latest["summary"], "token" in latest) == ("Succeeded", "because", False)
     assert latest["lastUpdatedBy"] == f"arn:aws:iam::{ACCOUNT}:root"
@@ -209,7 +209,7 @@ def test_a_failed_stage_is_retried_with_its_metadata(project: Project) -> None:
     assert refused(project.codepipeline.retry_stage_execution, **retry) == "StageNotRetryableException"
     assert project.token() != old
     project.approve()
-    assert project.over(identity) == "Succeeded"
+    project.succeed(identity)
     assert [each["status"] for each in project.actions(identity, "Approve")] == ["Failed", "Succeeded"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codepipeline_rig import ACCOUNT, REGION, ROLE, Project, action, approval, until
+from codepipeline_rig import ACCOUNT, REGION, ROLE, Project, action, add_role, approval, until
 
 from orchestrator.local.embedded import EmbeddedAws
 from orchestrator.local.service import Call, Service, ServiceError
@@ -96,7 +96,8 @@ def place(aws: Any, configuration: dict[str, str]) -> Key:
     key = Key(ACCOUNT, REGION, "codepipeline", "ActionExecution", f"p/{uuid.uuid4()}/{uuid.uuid4()}")
     document = {
         "region": REGION, "stage": "S", "action": "A", "declaration": {}, "configuration": configuration, "inputs": {},
-        "outputs": {}, "started": aws.world.now(), "memory": {}, "status": "InProgress", "role": ROLE,
+        "outputs": {}, "started": aws.world.now(), "memory": {}, "status": "InProgress",
+        "role": ROLE, "pipelineRole": ROLE,
     }  # fmt: skip
     aws.world.store.put(key, document)
     return key
@@ -168,7 +169,7 @@ def test_a_run_goes_on_after_every_restart(project: Project) -> None:
     machine = aws.client("stepfunctions").create_state_machine(
         name="m",
         definition='{"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": true}}}',
-        roleArn=ROLE,
+        roleArn=add_role(aws, "machine", Service="states.amazonaws.com"),
     )["stateMachineArn"]
     run = action("Invoke", "StepFunctions", "Run", configuration={"StateMachineArn": machine}, namespace="run")
     identity = project.create({"name": "Run", "actions": [run]}, approval(CustomData="#{run.ExecutionArn}"))
@@ -181,7 +182,7 @@ def test_a_run_goes_on_after_every_restart(project: Project) -> None:
     project.answer("Approved", token)
     assert project.execution(identity)["status"] == "InProgress"
     aws.restart()
-    assert project.over(identity) == "Succeeded"
+    project.succeed(identity)
     assert len(aws.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]) == 1
     assert [each["actionName"] for each in project.actions(identity)] == ["Take", "Run", "Approve"]
 

@@ -14,6 +14,7 @@ from orchestrator.local.service import ServiceError
 from orchestrator.local.services.codepipeline import machine
 from orchestrator.local.services.codepipeline.action import Action, ActionFailed, Success
 from orchestrator.local.services.codepipeline.definition import ActionTypes, type_of
+from orchestrator.local.services.codepipeline.roles import Roles
 from orchestrator.local.services.codepipeline.scene import FAILED, IN_PROGRESS, SUCCEEDED, Note, Scene
 from orchestrator.local.services.codepipeline.work import Withdrawn, Work
 from orchestrator.local.store import Document, Key
@@ -35,6 +36,7 @@ class Engine:
         self.world = world
         self.store = world.store
         self.types = types
+        self.roles = Roles(world)
         world.tasks.register(ACTION_TASK, self._run_action)
         world.tasks.register(NEWS_TASK, self._tell_news)
 
@@ -156,6 +158,8 @@ class Engine:
         try:
             if work.elapsed() > _limit(kind, work):
                 return ActionFailed(f"The action timed out after {_limit(kind, work) / 60:.0f} minutes.")
+            if fault := self.roles.fault(work.role, "" if work.role == work.pipeline_role else work.pipeline_role):
+                return ActionFailed(f"{fault}, so the action cannot be run as this role.", "PermissionError")
             return kind.advance(work)
         except Withdrawn:
             return None

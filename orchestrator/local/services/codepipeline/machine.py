@@ -195,6 +195,7 @@ def _begin(scene: Scene, execution: Document, declaration: Document) -> None:
         "declaration": declaration,
         "region": region,
         "role": declaration.get("roleArn") or definition["roleArn"],
+        "pipelineRole": definition["roleArn"],
         "status": IN_PROGRESS,
         "started": scene.now,
         "updated": scene.now,

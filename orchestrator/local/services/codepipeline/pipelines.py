@@ -19,8 +19,7 @@ class PipelineOperations(Operations):
     """The part of the API that is about pipelines."""
 
     def CreatePipeline(self, call: Call, parameters: Document) -> Document:
-        definition = normalize(parameters["pipeline"])
-        check(definition, call.account, call.region, self.engine.types)
+        definition = self._checked(call, parameters["pipeline"])
         key = self.pipeline_key(call, definition["name"])
         tags = {tag["key"]: tag["value"] for tag in parameters.get("tags", [])}
         _check_tags(tags)
@@ -52,8 +51,7 @@ class PipelineOperations(Operations):
         return {"pipeline": self.engine.definition(key, 1), "tags": _tag_list(tags)}
 
     def UpdatePipeline(self, call: Call, parameters: Document) -> Document:
-        definition = normalize(parameters["pipeline"])
-        check(definition, call.account, call.region, self.engine.types)
+        definition = self._checked(call, parameters["pipeline"])
         key = self.pipeline_key(call, definition["name"])
         with self.store.transaction():
             pipeline = self.engine.pipeline(key)
@@ -64,6 +62,15 @@ class PipelineOperations(Operations):
                 pass  # executions of the earlier version end where they are
             self.poller.watch(key, definition)
         return {"pipeline": self.engine.definition(key, version)}
+
+    def _checked(self, call: Call, declaration: Document) -> Document:
+        """The declaration with defaults; raises what AWS raises when it cannot run."""
+        definition = normalize(declaration)
+        check(definition, call.account, call.region, self.engine.types)
+        if fault := self.engine.roles.fault(definition["roleArn"]):
+            message = f"CodePipeline is not authorized to perform AssumeRole on role {definition['roleArn']}: {fault}."
+            raise ServiceError("InvalidStructureException", message)
+        return definition
 
     def _put_version(self, key: Key, definition: Document, version: int) -> None:
         version_key = key._replace(type="Version", name=f"{key.name}/{version}")

@@ -35,6 +35,8 @@ class Work:
         self.inputs: dict[str, Document] = document["inputs"]
         self.outputs: dict[str, Document] = document["outputs"]
         self.started: float = document["started"]
+        self.role: str = document["role"]
+        self.pipeline_role: str = document["pipelineRole"]
 
     @property
     def memory(self) -> Document:
@@ -76,11 +78,11 @@ class Work:
 
     def client(self, service: str) -> Any:
         """A client in the action's region, as the action's role (the pipeline's, where it has none)."""
-        return self.world.client(service, self.account, self.region, self._document["role"])
+        return self.world.client(service, self.account, self.region, self.role)
 
     def credentials(self) -> Credentials:
         """Temporary keys of the action's role."""
-        return self.world.assume(self._document["role"], self.execution)
+        return self.world.assume(self.role, self.execution)
 
     def read(self, artifact: str) -> bytes:
         """The whole input artifact."""

@@ -77,7 +77,7 @@ def execute_change_set(work: Work) -> float | Success:
 def _is_cleared(work: Work) -> bool:
     """Ask once that an older change set of this name be deleted; whether there is none any more."""
     old = _describe(work, work.configuration["ChangeSetName"])
-    if old is None:
+    if old is None or old["ExecutionStatus"].startswith("EXECUTE_"):  # one that was executed is not in the way
         return True
     if old["Status"] not in BEING_DELETED:
         work.client("cloudformation").delete_change_set(ChangeSetName=old["ChangeSetId"])
