@@ -5,6 +5,7 @@ for each. moto moves its internals between patch releases, so there are few of t
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import threading
@@ -33,6 +34,7 @@ from moto.core.request import (
     environ_key_for_header,
     should_preserve_original_header_name,
 )
+from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -119,6 +121,7 @@ def _tame() -> None:
     s3.tempfile = _Bodies
     s3.notifications.send_event = _hear
     s3.S3Backend._set_delete_marker = _set_delete_marker
+    s3.FakeBucket.get_permission = _permission
     if "moto.sns.models" in sys.modules:
         sys.modules["moto.sns.models"].Subscription.get_post_data = _notification
     for models in model_data.values():
@@ -142,6 +145,24 @@ def _hear(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:  # n
         size = int(getattr(key, "size", 0))
         place = (bucket.name, bucket.account_id, bucket.region_name)
         _HEARD.events.append(ObjectEvent(name, *place, key.name, size, etag, version or ""))
+
+
+_moto_permission = s3.FakeBucket.get_permission
+
+
+def _permission(bucket: Any, action: str, resource: str) -> Any:
+    """What the bucket's policy says, by its statements without a condition alone.
+
+    moto does not read conditions: "deny what came without TLS" would deny everything.
+    """
+    if bucket.policy is None:
+        return _moto_permission(bucket, action, resource)
+    policy = json.loads(bucket.policy)
+    statements = policy.get("Statement", [])
+    plain = [one for one in (statements if isinstance(statements, list) else [statements]) if "Condition" not in one]
+    if not plain:
+        return PermissionResult.NEUTRAL
+    return IAMPolicy(json.dumps({**policy, "Statement": plain})).is_action_permitted(action, resource)
 
 
 _moto_set_delete_marker = s3.S3Backend._set_delete_marker
