@@ -20,13 +20,15 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import orchestrator
-from orchestrator.blueprint import MANIFEST, SCHEMA, TEMPLATE, default_root
+from orchestrator.blueprint import default_root
 
 DISTRIBUTIONS = (
     "attrs", "jinja2", "jsonschema", "jsonschema-specifications", "markupsafe", "pyyaml", "referencing", "rpds-py",
     "typing-extensions",
 )  # fmt: skip
 """What the function imports beside boto3, and what that imports; a test keeps the list closed."""
+READ_AT_RUN_TIME = frozenset({".yaml", ".json", ".j2"})
+NOT_READ = frozenset({"examples", "expected", "launch"})
 LEFT_OUT = frozenset({"__pycache__", "tests", "benchmarks", "bin"})
 KEPT_OF_METADATA = ("METADATA", "LICENSE", "LICENSE.txt", "COPYING")
 LARGEST_ZIP_BYTES = 5_000_000
@@ -59,12 +61,9 @@ def _product() -> Iterator[tuple[str, bytes]]:
     package, root = Path(orchestrator.__file__).parent, default_root()
     for path in sorted([*package.glob("*.py"), *package.glob("*.json")]):
         yield f"orchestrator/{path.name}", path.read_bytes()
-    for path in sorted((root / "blueprints").glob("*/*")):
-        if path.name in (MANIFEST, SCHEMA, TEMPLATE):
-            yield path.relative_to(root).as_posix(), path.read_bytes()
-    for path in sorted((root / "templates").rglob("*")):
+    for path in sorted([*(root / "blueprints").rglob("*"), *(root / "templates").rglob("*")]):
         relative = path.relative_to(root)
-        if path.is_file() and "launch" not in relative.parts and path.suffix != ".pyc":
+        if path.is_file() and path.suffix in READ_AT_RUN_TIME and not NOT_READ & set(relative.parts):
             yield relative.as_posix(), path.read_bytes()
 
 
