@@ -169,7 +169,8 @@ class Supervisor:
 
     @property
     def _stopping(self) -> bool:
-        return (self._folder / "stop").exists()
+        """Whether somebody asks us to end, or the whole folder was taken away."""
+        return (self._folder / "stop").exists() or not (self._folder / "serving.json").exists()
 
     def _stop(self) -> None:
         self._child.terminate()

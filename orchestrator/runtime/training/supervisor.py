@@ -74,7 +74,7 @@ def _watch(child: Child, job: Job, folder: Path, started: float) -> Status:
     """Wait for the end, or bring it about: on request, or when the time is up."""
     while child.exit_code is None:
         late = time.time() > started + job.max_runtime_seconds
-        if late or (folder / "stop").exists():
+        if late or (folder / "stop").exists() or not (folder / "job.json").exists():
             _end(child, job.grace_seconds)
             return "MaxRuntimeExceeded" if late else "Stopped"
         time.sleep(POLL_SECONDS)

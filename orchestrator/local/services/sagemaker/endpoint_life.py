@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
+import time
 from typing import Any
 
 from orchestrator.local.services.sagemaker import storage
@@ -11,11 +13,13 @@ from orchestrator.local.services.sagemaker.capture import Capture
 from orchestrator.local.services.sagemaker.endpoints import Endpoints
 from orchestrator.local.services.sagemaker.fleet import DoesNotStart, Fleet, endpoint_folder
 from orchestrator.local.services.sagemaker.logs import LogShipper
+from orchestrator.local.services.sagemaker.plane import ENDPOINT, NAME
 from orchestrator.local.store import Document, Key
 
 LOGGER = logging.getLogger(__name__)
 BUSY_SECONDS = 0.1
 IDLE_SECONDS = 2.0
+CLOSING_SECONDS = 5.0
 GROUP = "/aws/sagemaker/Endpoints/"
 
 
@@ -27,9 +31,38 @@ class EndpointLife:
         self._world = plane.world
         self._logs = logs
         self._capture = capture
+        self._changed = threading.Condition()
+        self._under_way = 0
+        self._closing = False
 
     def step(self, key: Key) -> float | None:
-        """Bring the endpoint one step further."""
+        """Bring the endpoint one step further; while we close, leave it as it is."""
+        with self._changed:
+            if self._closing:
+                return IDLE_SECONDS
+            self._under_way += 1
+        try:
+            return self._advance_or_keep(key)
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Start nothing any more, and end the processes of every endpoint; the next start brings them back."""
+        deadline = time.monotonic() + CLOSING_SECONDS
+        with self._changed:
+            self._closing = True
+            self._changed.wait_for(lambda: not self._under_way, CLOSING_SECONDS)
+        fleets = [
+            self._fleet(key, document, number)
+            for key, document in self._world.store.list(NAME, ENDPOINT.type)
+            for number in document["deployments"]
+        ]
+        while [fleet for fleet in fleets if not fleet.stop()] and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _advance_or_keep(self, key: Key) -> float | None:
         document = self._world.store.get(key)
         if document is None:
             return None
@@ -49,14 +82,14 @@ class EndpointLife:
             return None
         return BUSY_SECONDS if document["retiring"] else IDLE_SECONDS
 
-    def fleet(self, key: Key, document: Document, number: str) -> Fleet:
+    def _fleet(self, key: Key, document: Document, number: str) -> Fleet:
         """The processes of one of the endpoint's deployments."""
         return Fleet(self._world, key, number, document["deployments"][number])
 
     def _advance(self, key: Key, document: Document) -> None:
         """Bring up the target; when all of it answers it takes over, when it fails the old one stays."""
         number = document["target"]
-        fleet = self.fleet(key, document, number)
+        fleet = self._fleet(key, document, number)
         if document["EndpointStatus"] == "RollingBack":
             self._change(key, lambda doc: _rolled_back(doc, number))
             return
@@ -78,14 +111,14 @@ class EndpointLife:
             self._ship(key, fleet)
 
     def _keep(self, key: Key, document: Document) -> None:
-        fleet = self.fleet(key, document, document["serving"])
+        fleet = self._fleet(key, document, document["serving"])
         troubles = fleet.keep()
         if troubles != document.get("troubles", {}):
             self._world.store.patch(key, troubles=troubles)
         self._ship(key, fleet)
 
     def _retire(self, key: Key, document: Document, number: str) -> None:
-        fleet = self.fleet(key, document, number)
+        fleet = self._fleet(key, document, number)
         if not fleet.stop():
             return
         self._ship(key, fleet, final=True)
@@ -93,7 +126,7 @@ class EndpointLife:
         self._world.store.update(key, lambda doc: _forgotten(doc, number))
 
     def _delete(self, key: Key, document: Document) -> float | None:
-        fleets = [self.fleet(key, document, number) for number in document["deployments"]]
+        fleets = [self._fleet(key, document, number) for number in document["deployments"]]
         if [fleet for fleet in fleets if not fleet.stop()]:
             return BUSY_SECONDS
         for fleet in fleets:
@@ -113,7 +146,7 @@ class EndpointLife:
     def _change(self, key: Key, change: Any) -> None:
         """Write the change and note the event, both or neither."""
         with self._world.store.transaction():
-            document = self._world.store.update(key, lambda doc: {**change(doc), "LastModifiedTime": self._world.now()})
+            document = self._world.store.update(key, lambda doc: {**change(doc), "LastModifiedTime": self._plane.now()})
             if document:
                 self._plane.tell_of(key, document)
 

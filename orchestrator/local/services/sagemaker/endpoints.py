@@ -60,7 +60,7 @@ class Endpoints(Plane):
             return {
                 **changed,
                 "EndpointStatus": "Updating",
-                "LastModifiedTime": self.world.now(),
+                "LastModifiedTime": self.now(),
                 "target": number,
                 "deployments": {**document["deployments"], number: deployment},
                 **({"DeploymentConfig": parameters["DeploymentConfig"]} if "DeploymentConfig" in parameters else {}),
@@ -87,7 +87,7 @@ class Endpoints(Plane):
                 properties["count"] = wanted.get("DesiredInstanceCount", properties["count"])
             if sum(properties["weight"] for properties in variants.values()) <= 0:
                 raise invalid("The weights of the production variants must not all be zero.")
-            return {**document, "EndpointStatus": "Updating", "LastModifiedTime": self.world.now(), "resized": variants}
+            return {**document, "EndpointStatus": "Updating", "LastModifiedTime": self.now(), "resized": variants}
 
         return self._changed(key, update)
 
@@ -97,7 +97,7 @@ class Endpoints(Plane):
         def delete(document: Document) -> Document:
             if document["EndpointStatus"] in ("Creating", "Updating", "RollingBack"):
                 raise invalid(f'Cannot update in-progress endpoint "{document["EndpointArn"]}".')
-            return {**document, "EndpointStatus": "Deleting", "LastModifiedTime": self.world.now()}
+            return {**document, "EndpointStatus": "Deleting", "LastModifiedTime": self.now()}
 
         self._changed(key, delete)
         return {}
@@ -131,7 +131,7 @@ class Endpoints(Plane):
             "config": config_name,
             "variants": variants,
             "capture": config.get("DataCaptureConfig", {}),
-            "started": self.world.now(),
+            "started": self.now(),
         }
 
 

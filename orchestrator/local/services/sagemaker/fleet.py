@@ -110,6 +110,8 @@ class Fleet:
         if is_held(folder / "lock") or (state and state.phase == "failed"):
             return
         (folder / "stop").unlink(missing_ok=True)
+        if state:  # what the dead supervisor said of its port is true no more
+            State("starting", restarts=state.restarts, last_exit=state.last_exit).write(folder)
         credentials = self.world.child_environment(variant["role"], self.endpoint.region, "SageMaker")
         start_supervisor(SERVING, folder, credentials)
 

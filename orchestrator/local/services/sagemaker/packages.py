@@ -178,7 +178,7 @@ class Packages(Plane):
             own = {**document.get("CustomerMetadataProperties", {}), **parameters.get("CustomerMetadataProperties", {})}
             kept = {name: value for name, value in own.items() if name not in removed}
             changed = {name: parameters[name] for name in CHANGEABLE if name in parameters}
-            document = {**document, **changed, "LastModifiedTime": self.world.now()}
+            document = {**document, **changed, "LastModifiedTime": self.now()}
             return {**document, "CustomerMetadataProperties": kept} if kept or removed else document
 
         with self.store.transaction():

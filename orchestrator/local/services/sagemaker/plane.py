@@ -62,6 +62,10 @@ class Plane(Service):
 
     name = NAME
 
+    def now(self) -> float:
+        """The time as the API shows it: a caller can ask for what was created since exactly then."""
+        return round(self.world.now(), 3)
+
     def at(self, call: Call, resource: Resource, name: str) -> Key:
         """The key of a resource of the caller."""
         return self.key(call, resource.type, name)
@@ -76,7 +80,7 @@ class Plane(Service):
 
     def create(self, key: Key, resource: Resource, parameters: Mapping[str, Any], **members: Any) -> Document:
         """Store a new resource, inside the caller's transaction if there is one; raises when the name is taken."""
-        now = self.world.now()
+        now = self.now()
         document = {
             **parameters,
             resource.arn_member: resource.arn(key),

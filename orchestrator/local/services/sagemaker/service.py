@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from orchestrator.local.services.sagemaker import endpoints, training_jobs
 from orchestrator.local.services.sagemaker.capture import TASK as CAPTURE_TASK
 from orchestrator.local.services.sagemaker.capture import Capture
@@ -13,11 +11,9 @@ from orchestrator.local.services.sagemaker.logs import LogShipper
 from orchestrator.local.services.sagemaker.models import Models
 from orchestrator.local.services.sagemaker.outbox import Sender
 from orchestrator.local.services.sagemaker.packages import Groups, Packages
-from orchestrator.local.services.sagemaker.plane import ENDPOINT, EVENTS_TASK, NAME
+from orchestrator.local.services.sagemaker.plane import EVENTS_TASK
 from orchestrator.local.services.sagemaker.tags import Tags
 from orchestrator.local.services.sagemaker.training_life import TrainingLife
-
-CLOSING_SECONDS = 5.0
 
 
 class SageMaker(training_jobs.TrainingJobs, Models, EndpointConfigs, endpoints.Endpoints, Groups, Packages, Tags):
@@ -33,11 +29,4 @@ class SageMaker(training_jobs.TrainingJobs, Models, EndpointConfigs, endpoints.E
 
     def close(self) -> None:
         """End the endpoints' processes; the next start brings them back. Training jobs run on to their end."""
-        fleets = [
-            self._endpoint_life.fleet(key, document, number)
-            for key, document in self.store.list(NAME, ENDPOINT.type)
-            for number in document["deployments"]
-        ]
-        deadline = time.monotonic() + CLOSING_SECONDS
-        while [fleet for fleet in fleets if not fleet.stop()] and time.monotonic() < deadline:
-            time.sleep(0.05)
+        self._endpoint_life.close()

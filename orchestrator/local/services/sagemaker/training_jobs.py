@@ -47,7 +47,7 @@ class TrainingJobs(Plane):
         algorithm = self._check_algorithm(parameters)
         check_role(self.world, call, parameters["RoleArn"])
         self._check_channels(call, parameters)
-        now = self.world.now()
+        now = self.now()
         output = parameters["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         with self.store.transaction():
             document = self.create(
@@ -85,7 +85,7 @@ class TrainingJobs(Plane):
                 raise invalid(f"The request was rejected because the training job is in status {status}.")
             if status == "Stopping":
                 return document
-            return moved(document, self.world.now(), "Stopping", "Stopping the training job", status="Stopping")
+            return moved(document, self.now(), "Stopping", "Stopping the training job", status="Stopping")
 
         with self.store.transaction():
             document = self.store.update(key, stop) or {}

@@ -68,7 +68,7 @@ class TrainingLife:
             self._end(key, "Failed", "Failed", FailureReason=reason)
             return None
         self._job(key, document).write(self.folder(key))
-        now = self._world.now()
+        now = self._plane.now()
         self._move(
             key, "Training", "Training image download completed. Training in progress.",
             prepared=True, TrainingStartTime=now, stream=f"{key.name}/algo-1-{int(now)}",
@@ -168,7 +168,7 @@ class TrainingLife:
             stopping = document["TrainingJobStatus"] == "Stopping"  # then it shows no further progress
             if not status and (stopping or document["SecondaryStatus"] == secondary):
                 return {**document, **members}
-            return {**moved(document, self._world.now(), secondary, message, status), **members}
+            return {**moved(document, self._plane.now(), secondary, message, status), **members}
 
         with self._world.store.transaction():
             before = self._world.store.get(key)

@@ -15,6 +15,7 @@ from orchestrator.local.services.sagemaker.plane import NAME as SAGEMAKER
 from orchestrator.local.services.sagemaker.supported import refuse_unsupported, words
 from orchestrator.local.services.sagemaker_runtime.proxy import Answer, Connections, NoAnswer
 from orchestrator.local.store import Document, Key
+from orchestrator.runtime.process import is_held
 from orchestrator.runtime.serving.spec import State
 
 SUPPORTED = words("EndpointName Body ContentType Accept CustomAttributes TargetVariant InferenceId")
@@ -91,7 +92,7 @@ class SageMakerRuntime(Service):
         deadline = time.monotonic() + RETURN_SECONDS
         while True:
             state = State.read(folder)
-            if state and state.port and state.phase in ("ready", "restarting"):
+            if state and state.port and state.phase in ("ready", "restarting") and is_held(folder / "lock"):
                 return state.port
             if time.monotonic() > deadline:
                 raise NoAnswer("the model process is not there", timed_out=False)
