@@ -200,7 +200,7 @@ def resource(logical: str, entry: Any) -> Resource:
 
 
 def _depends_on(logical: str, value: Any) -> tuple[str, ...]:
-    names = [value] if isinstance(value, str) else value or []
+    names = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise invalid(f"Template format error: DependsOn must be a string or list of strings. ({logical})")
     return tuple(names)

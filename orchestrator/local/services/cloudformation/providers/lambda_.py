@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.local.services.cloudformation.faults import NotYet, ResourceFailed
+from orchestrator.local.services.cloudformation.language.evaluation import text
 from orchestrator.local.services.cloudformation.providers.contract import (
     Naming,
     Provider,
@@ -39,6 +40,15 @@ CONFIGURATION: dict[str, Any] = {
 }
 """Properties of a function that are its configuration, with what they are when a template no longer sets them."""
 INLINE_FILES = {"python": "index.py", "nodejs": "index.js"}
+
+
+def _configuration(properties: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The named properties as the API takes them: the values of environment variables are text."""
+    chosen = picked(properties, *names)
+    if "Environment" in chosen:
+        variables = chosen["Environment"].get("Variables", {})
+        chosen["Environment"] = {"Variables": {name: text(value) for name, value in variables.items()}}
+    return chosen
 
 
 def _code(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +94,7 @@ class Function(Provider):
             FunctionName=request.name,
             Code=_code(properties),
             Tags=tag_map(properties.get("Tags")),
-            **picked(properties, "Architectures", "PackageType", *CONFIGURATION),
+            **_configuration(properties, "Architectures", "PackageType", *CONFIGURATION),
         )
         return request.name
 
@@ -103,6 +113,7 @@ class Function(Provider):
         if request.changed(*CONFIGURATION):
             wanted = {key: properties.get(key, default) for key, default in CONFIGURATION.items()}
             changes = {key: value for key, value in wanted.items() if value is not None and request.changed(key)}
+            changes = _configuration(changes, *CONFIGURATION)
             self._wait_for_last_update(client, name)
             client.update_function_configuration(FunctionName=name, **changes)
         if request.changed("Code", "Architectures"):
