@@ -73,10 +73,10 @@ class Rig:
         return json.loads(ended["output"])
 
 
-def until(look: Callable[[], Any]) -> Any:
+def until(look: Callable[[], Any], seconds: float = 10) -> Any:
     """What ``look`` answers as soon as it is true."""
-    for _ in range(400):
+    for _ in range(int(seconds * 40)):
         if found := look():
             return found
         time.sleep(0.025)
-    raise AssertionError("it did not happen within 10 seconds")
+    raise AssertionError(f"it did not happen within {seconds} seconds")
