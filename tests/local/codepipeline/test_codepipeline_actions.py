@@ -184,7 +184,9 @@ def test_roles_must_be_there_and_trust(project: Project) -> None:
     hub = f"arn:aws:iam::{ACCOUNT}:root"
     declaration = project.declare(approval())
     declaration["roleArn"] = add_role(project.aws, "other", Service="lambda.amazonaws.com")
-    with pytest.raises(ClientError, match=r"InvalidStructureException.*role/other does not trust codepipeline"):
+    with pytest.raises(
+        ClientError, match=r"InvalidStructureException.*the role .*role/other does not trust codepipeline"
+    ):
         project.codepipeline.create_pipeline(pipeline=declaration)
     project.upload(a="b")
     add_role(project.aws, "trusting", "dev", AWS=hub)

@@ -35,6 +35,9 @@ class Shop:
         self.events, self.sqs = aws.client("events", account), aws.client("sqs", account)
         self.url = self.sqs.create_queue(QueueName="q")["QueueUrl"]
         self.queue = f"arn:aws:sqs:us-east-1:{self.account}:q"
+        trust = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        aws.client("iam", account).create_role(RoleName="events", AssumeRolePolicyDocument=policy)
 
     def rule(self, arn: str, name: str = "r", bus: str = "default", **target: Any) -> None:
         self.events.put_rule(Name=name, EventPattern=PATTERN, EventBusName=bus)

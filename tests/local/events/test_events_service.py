@@ -107,6 +107,7 @@ PIPELINE = "arn:aws:codepipeline:us-east-1:111111111111:p"
     ({"Arn": "arn:aws:states:us-east-1:111111111111:activity:a", "RoleArn": ROLE}, "no such kind of target"),
     ({"Arn": PIPELINE}, "RoleArn is required for target 1."),
     ({"Arn": QUEUE, "KinesisParameters": {"PartitionKeyPath": "$.id"}}, "KinesisParameters not valid"),
+    ({"Arn": PIPELINE, "RoleArn": ROLE}, f"role '{ROLE}' cannot be assumed by principal 'events.amazonaws.com'"),
     ({"Arn": PIPELINE, "RoleArn": ROLE, "SqsParameters": {"MessageGroupId": "g"}}, "SqsParameters not valid"),
     ({"Arn": QUEUE + ".fifo"}, "needs SqsParameters.MessageGroupId"),
     ({"Arn": QUEUE, "DeadLetterConfig": {"Arn": "arn:aws:sns:us-east-1:111111111111:t"}}, "a standard SQS queue"),

@@ -14,10 +14,10 @@ from orchestrator.local.service import ServiceError
 from orchestrator.local.services.codepipeline import machine
 from orchestrator.local.services.codepipeline.action import Action, ActionFailed, Success
 from orchestrator.local.services.codepipeline.definition import ActionTypes, type_of
-from orchestrator.local.services.codepipeline.roles import Roles
 from orchestrator.local.services.codepipeline.scene import FAILED, IN_PROGRESS, SUCCEEDED, Note, Scene
 from orchestrator.local.services.codepipeline.work import Withdrawn, Work
 from orchestrator.local.store import Document, Key
+from orchestrator.local.trust import Trust
 from orchestrator.local.world import World
 
 ACTION_TASK = "codepipeline.action"
@@ -25,6 +25,7 @@ NEWS_TASK = "codepipeline.news"
 PASSING = (500, 502, 503, 504)
 """HTTP statuses after which a call is worth repeating."""
 PATIENCE = 5
+PRINCIPAL = "codepipeline.amazonaws.com"
 LOGGER = logging.getLogger(__name__)
 
 
@@ -36,7 +37,7 @@ class Engine:
         self.world = world
         self.store = world.store
         self.types = types
-        self.roles = Roles(world)
+        self.trust = Trust(world)
         world.tasks.register(ACTION_TASK, self._run_action)
         world.tasks.register(NEWS_TASK, self._tell_news)
 
@@ -158,8 +159,8 @@ class Engine:
         try:
             if work.elapsed() > _limit(kind, work):
                 return ActionFailed(f"The action timed out after {_limit(kind, work) / 60:.0f} minutes.")
-            if fault := self.roles.fault(work.role, "" if work.role == work.pipeline_role else work.pipeline_role):
-                return ActionFailed(f"{fault}, so the action cannot be run as this role.", "PermissionError")
+            if fault := self.trust.fault(work.role, *_takers(work)):
+                return ActionFailed(f"The action cannot be run as its role: {fault}.", "PermissionError")
             return kind.advance(work)
         except Withdrawn:
             return None
@@ -242,6 +243,14 @@ def _limit(kind: Action, work: Work) -> float:
     """Seconds after which the action has timed out."""
     minutes = work.declaration.get("timeoutInMinutes")
     return float(minutes * 60) if minutes else kind.timeout
+
+
+def _takers(work: Work) -> list[str]:
+    """Who takes the action's role: CodePipeline itself, or the pipeline's role on its behalf."""
+    if work.role == work.pipeline_role:
+        return [PRINCIPAL]
+    _, partition, _, _, account, _ = work.pipeline_role.split(":", 5)
+    return [work.pipeline_role, PRINCIPAL, account, f"arn:{partition}:iam::{account}:root"]
 
 
 def _execution_key(pipeline: Key, identity: str) -> Key:

@@ -7,7 +7,7 @@ import uuid
 from orchestrator.local.service import Call, ServiceError
 from orchestrator.local.services.codepipeline import commands
 from orchestrator.local.services.codepipeline.definition import check, normalize
-from orchestrator.local.services.codepipeline.engine import pipeline_arn
+from orchestrator.local.services.codepipeline.engine import PRINCIPAL, pipeline_arn
 from orchestrator.local.services.codepipeline.operations import Operations, caller, find_stage, page
 from orchestrator.local.services.codepipeline.views import pipeline_state
 from orchestrator.local.store import Document, Key
@@ -67,7 +67,7 @@ class PipelineOperations(Operations):
         """The declaration with defaults; raises what AWS raises when it cannot run."""
         definition = normalize(declaration)
         check(definition, call.account, call.region, self.engine.types)
-        if fault := self.engine.roles.fault(definition["roleArn"]):
+        if fault := self.engine.trust.fault(definition["roleArn"], PRINCIPAL):
             message = f"CodePipeline is not authorized to perform AssumeRole on role {definition['roleArn']}: {fault}."
             raise ServiceError("InvalidStructureException", message)
         return definition

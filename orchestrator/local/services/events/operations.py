@@ -10,8 +10,10 @@ from orchestrator.local.services.events.router import Router
 from orchestrator.local.services.events.schedules import Clock
 from orchestrator.local.services.events.targets import find_targets
 from orchestrator.local.store import Document, Key
+from orchestrator.local.trust import Trust
 
 MOST_TAGS = 50
+PRINCIPAL = "events.amazonaws.com"
 
 
 class Operations(Service):
@@ -22,6 +24,7 @@ class Operations(Service):
     def register_tasks(self) -> None:
         self.router = Router(self.world, find_targets())
         self.clock = Clock(self.router)
+        self.trust = Trust(self.world)
 
     def bus_name(self, call: Call, parameters: Document, member: str = "EventBusName") -> str:
         """The bus that a call names, by name or ARN; raises ResourceNotFoundException."""

@@ -7,7 +7,7 @@ import json
 from orchestrator.local.service import Call, ServiceError
 from orchestrator.local.services.events import pattern, schedule, transform
 from orchestrator.local.services.events.arn import rule_arn
-from orchestrator.local.services.events.operations import Operations, page, tags_of
+from orchestrator.local.services.events.operations import PRINCIPAL, Operations, page, tags_of
 from orchestrator.local.services.events.router import check_target
 from orchestrator.local.store import Document, Key
 
@@ -99,6 +99,9 @@ class RuleOperations(Operations):
     def _check_target(self, target: Document) -> None:
         if fault := check_target(target, self.router.targets):
             raise ServiceError("ValidationException", fault)
+        if (role := target.get("RoleArn")) and self.trust.fault(role, PRINCIPAL):
+            message = f"Provided role '{role}' cannot be assumed by principal '{PRINCIPAL}'."
+            raise ServiceError("ValidationException", message)
         try:
             transform.check(target)
         except transform.InvalidInput as problem:

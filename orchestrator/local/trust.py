@@ -1,4 +1,4 @@
-"""Whether CodePipeline may take a role: the one of a pipeline, or one that a pipeline's role takes for an action."""
+"""Whether a role exists and who may take it: what AWS asks of IAM before a service acts as somebody's role."""
 
 from __future__ import annotations
 
@@ -8,38 +8,28 @@ from botocore.exceptions import ClientError
 
 from orchestrator.local.world import World
 
-PRINCIPAL = "codepipeline.amazonaws.com"
 
-
-class Roles:
+class Trust:
     """Looks at roles and their trust policies; remembers those that were good."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._good: set[tuple[str, str]] = set()
+        self._good: set[tuple[str, ...]] = set()
 
-    def fault(self, role: str, pipeline_role: str = "") -> str:
-        """Why a role cannot be taken, or ''.
-
-        Without ``pipeline_role`` it is CodePipeline itself that takes the role, else it may also be the pipeline's.
-        """
-        if (role, pipeline_role) in self._good:
+    def fault(self, role: str, *principals: str) -> str:
+        """Why none of the principals (services, accounts, ARNs) can take a role, or ''."""
+        if (role, *principals) in self._good:
             return ""
-        account = role.split(":")[4]
-        iam = self._world.client("iam", account, self._world.region)
+        iam = self._world.client("iam", role.split(":")[4], self._world.region)
         try:
             policy = iam.get_role(RoleName=role.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
         except ClientError as problem:
             if problem.response["Error"]["Code"] != "NoSuchEntity":
                 raise
-            return f"The role {role} does not exist"
-        welcome = {PRINCIPAL, "*"}
-        if pipeline_role:
-            home = pipeline_role.split(":")[4]
-            welcome |= {pipeline_role, home, f"arn:{pipeline_role.split(':')[1]}:iam::{home}:root"}
-        if not welcome & trusted(policy):
-            return f"The role {role} does not trust {pipeline_role or PRINCIPAL}"
-        self._good.add((role, pipeline_role))
+            return f"the role {role} does not exist"
+        if not {"*", *principals} & trusted(policy):
+            return f"the role {role} does not trust {principals[0]}"
+        self._good.add((role, *principals))
         return ""
 
 
