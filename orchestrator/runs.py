@@ -6,7 +6,7 @@ Read-only, and without judgement: ``status`` tells people what it means, ``execu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,6 +123,11 @@ def targets(aws: Aws, project: str) -> tuple[Target, ...]:
                 region = action.get("region") or aws.settings.region
                 found[Target(stage["name"], account, region, configuration["StackName"])] = None
     return tuple(found)
+
+
+def in_stages(found: Iterable[Target]) -> tuple[Target, ...]:
+    """Those that stand in the workload's stages; the others, in the hub, train and register but serve nothing."""
+    return tuple(target for target in found if target.stage.startswith("Deploy-"))
 
 
 def waiting(state: Mapping[str, Any]) -> tuple[Waiting, ...]:

@@ -17,7 +17,18 @@ from orchestrator.deployed import Endpoint
 from orchestrator.deployed import endpoints as endpoints_of
 from orchestrator.errors import AwsFailed, Conflict, Failure, NotFound
 from orchestrator.reasons import of_action, of_stack
-from orchestrator.runs import ActionRun, Run, Target, Waiting, actions, pipeline_state, runs, targets, waiting
+from orchestrator.runs import (
+    ActionRun,
+    Run,
+    Target,
+    Waiting,
+    actions,
+    in_stages,
+    pipeline_state,
+    runs,
+    targets,
+    waiting,
+)
 
 STACK_SUFFIX = "-codepipeline"
 REVIEW_CHANGE_SET = "mlops-review"
@@ -170,13 +181,13 @@ def project_status(aws: Aws, project: str) -> ProjectStatus:
         tuple(_stage(stage) for stage in state["stageStates"]),
         approvals,
         _failure(aws, project, found, done, places),
-        endpoints_of(aws, places),
+        endpoints_of(aws, in_stages(places)),
     )
 
 
 def endpoints(aws: Aws, project: str) -> tuple[Endpoint, ...]:
     """The endpoints of all stages, in the order of deployment. Raises NotFound for an unknown project."""
-    return endpoints_of(aws, targets(aws, project))
+    return endpoints_of(aws, in_stages(targets(aws, project)))
 
 
 def old_pipeline_state(aws: Aws, pipeline_id: str) -> dict[str, Any] | str:
