@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.local.embedded import EmbeddedAws
-from orchestrator.local.journal.journal import Replay
+from orchestrator.local.journal.journal import Journal, Replay
 from orchestrator.local.world import World
 
 
@@ -19,6 +19,7 @@ class Aws:
     def __init__(self, home: Path) -> None:
         self.home = home
         self._embedded = EmbeddedAws(home)
+        self._running = True
         self._embedded.start()
 
     @property
@@ -35,6 +36,10 @@ class Aws:
         return self._embedded.services
 
     @property
+    def journal(self) -> Journal:
+        return self._embedded.journal
+
+    @property
     def replay(self) -> Replay:
         """What the last start found in the journal."""
         return self._embedded.replay
@@ -49,16 +54,20 @@ class Aws:
     def restart(self) -> None:
         """Stop and start again on the same home and port; old clients keep working."""
         port = int(self.endpoint.rpartition(":")[2])
-        self._embedded.stop()
+        self.stop()
         self._embedded = EmbeddedAws(self.home, port)
+        self._running = True
         self._embedded.start()
 
     def snapshot(self) -> None:
         """Save moto's state, so that a restart reads it instead of the log."""
-        self._embedded.journal.snapshot()
+        self.journal.snapshot()
 
     def stop(self) -> None:
-        self._embedded.stop()
+        """Stop, if it is running."""
+        if self._running:
+            self._embedded.stop()
+        self._running = False
 
 
 @pytest.fixture

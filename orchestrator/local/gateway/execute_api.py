@@ -41,9 +41,15 @@ class Refused(Exception):
 class ExecuteApi:
     """Answers requests to REST APIs. ``home_of_api`` gives the account and region of an API."""
 
-    def __init__(self, world: World, home_of_api: Callable[[str], tuple[str, str] | None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        home_of_api: Callable[[str], tuple[str, str] | None],
+        longest_seconds: float = LONGEST_SECONDS,
+    ) -> None:
         self._world = world
         self._home_of_api = home_of_api
+        self._longest_seconds = longest_seconds
 
     def answer(self, request: Request, caller: Mapping[str, str | None], request_id: str) -> Response:
         """The response of the function behind the method; ``caller`` are the members of ``identity`` that are known."""
@@ -87,7 +93,7 @@ class ExecuteApi:
 
     def _invoke(self, arn: str, event: dict[str, Any], request_id: str) -> Response:
         region, account = arn.split(":")[3:5]
-        client = self._world.client("lambda", account, region, patience=LONGEST_SECONDS)
+        client = self._world.client("lambda", account, region, patience=self._longest_seconds)
         try:
             answer = client.invoke(FunctionName=arn, Payload=json.dumps(event))
         except ReadTimeoutError:

@@ -27,8 +27,8 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records = 0
-        self._file = path.open("ab")
-        self._written = self._file.tell()
+        self._file = path.open("ab", buffering=0)
+        self._written = path.stat().st_size
         self._synced = self._written
         self._syncing = threading.Lock()
 
@@ -39,8 +39,9 @@ class Log:
 
     def append(self, record: Record) -> int:
         """Write the record; the position up to which ``sync`` must be called before it is safe."""
-        self._file.write(_line(record))
-        self._file.flush()
+        line = memoryview(_line(record))
+        while line:
+            line = line[self._file.write(line) :]
         self._written = self._file.tell()
         self.records += 1
         return self._written

@@ -10,7 +10,9 @@ import time
 import pytest
 
 from orchestrator.local.embedded import EmbeddedAws
-from orchestrator.local.gateway import execute_api
+from orchestrator.local.gateway.execute_api import ExecuteApi
+from orchestrator.local.journal import moto_app
+from orchestrator.local.messages import Request
 from orchestrator.local.service import Service, ServiceError
 
 FUNCTION = "arn:aws:lambda:us-east-1:111111111111:function:f"
@@ -182,17 +184,16 @@ def test_errors_of_lambda(api):
     assert api("GET", "/health")[0].status == 500
 
 
-def test_a_slow_function_is_not_waited_for_and_not_called_twice(api, monkeypatch):
-    monkeypatch.setattr(execute_api, "LONGEST_SECONDS", 0.3)
+def test_a_slow_function_is_not_waited_for_and_not_called_twice(running, api):
     ANSWER.append("slow")
-    response, body = api("GET", "/health")
-    assert (response.status, json.loads(body)) == (504, {"message": "Endpoint request timed out"})
+    impatient = ExecuteApi(running.world, moto_app.home_of_api, longest_seconds=0.3)
+    response = impatient.answer(Request("GET", f"/execute-api/{api.id}/prod/health", ()), {}, "id")
+    assert (response.status, json.loads(response.body)) == (504, {"message": "Endpoint request timed out"})
     assert len(SEEN) == 1
 
 
-def test_too_long_a_request(api, monkeypatch):
-    monkeypatch.setattr(execute_api, "LARGEST_BODY", 10)
-    assert api("POST", "/provisionpipeline", b"x" * 11)[0].status == 413
+def test_too_long_a_request(api):
+    assert api("POST", "/provisionpipeline", bytes(10 * 1024**2 + 1))[0].status == 413
 
 
 def test_an_api_outlives_a_restart(running, api, tmp_path):

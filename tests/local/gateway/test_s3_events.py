@@ -149,12 +149,9 @@ def test_queues_and_topics(client):
     for name in arns:
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         found = []
-        until(
-            lambda: (
-                found.extend(sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []))  # noqa: B023
-                or len(found) == 2
-            )
-        )  # noqa: B023
+        while len(found) < 2:
+            answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=5)
+            found += answer["Messages"]
         bodies[name] = [json.loads(message["Body"]) for message in found]
     assert {"s3:TestEvent", None} == {body.get("Event") for body in bodies["direct"]}
     told = [json.loads(body["Message"]) for body in bodies["subscribed"]]

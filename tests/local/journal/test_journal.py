@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ClientError
 from workload import LARGE_BODY, change_everything, picture
 
 
@@ -37,3 +38,35 @@ def test_a_snapshot_is_a_working_state(aws):
     assert after == before
     head = aws.client("s3", account="dev").head_object(Bucket="bucket-dev", Key="later")
     assert head["VersionId"] == change["VersionId"]
+
+
+def test_key_pairs_outlive_a_restart(aws):
+    kms = aws.client("kms")
+    signer = kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048")["KeyMetadata"]["KeyId"]
+    curve = kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["KeyId"]
+    wishes = {signer: "RSASSA_PSS_SHA_256", curve: "ECDSA_SHA_256"}
+    signatures = {
+        key: kms.sign(KeyId=key, Message=b"m", SigningAlgorithm=algorithm)["Signature"]
+        for key, algorithm in wishes.items()
+    }
+    aws.restart()
+    for key, algorithm in wishes.items():
+        assert aws.client("kms").verify(KeyId=key, Message=b"m", Signature=signatures[key], SigningAlgorithm=algorithm)[
+            "SignatureValid"
+        ]
+
+
+def test_failed_requests_are_not_logged(aws):
+    for _ in range(3):
+        with pytest.raises(ClientError):
+            aws.client("s3").put_object(Bucket="nowhere", Key="k", Body=b"x")
+    assert (aws.home / "journal" / "log-000000").stat().st_size == 0
+
+
+def test_conditional_writes(aws):
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="k", Body=b"1", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket="bucket", Key="k", Body=b"2", IfNoneMatch="*")
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"1"

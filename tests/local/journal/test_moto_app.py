@@ -269,7 +269,13 @@ def test_datetimes_of_moto_pass_as_our_datetime():
 
 def test_a_bucket_policy_denies_by_its_unconditional_statements_alone():
     def policy(**condition):
-        statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::box/*", **condition}
+        statement = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": "arn:aws:s3:::box/*",
+            **condition,
+        }
         return json.dumps({"Version": "2012-10-17", "Statement": [statement]}).encode()
 
     call("PUT", "/box")
