@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +69,9 @@ def install(
     }
     outputs = _deploy(accounts, accounts.hub, HUB_STACK, "orchestrator.yaml", parameters)
     shared = {name: outputs[name] for name in ("ArtifactBucket", "ArtifactKeyArn")}
-    for account in targets:
-        _deploy(accounts, account, STAGE_STACK, "stage-account.yaml", {"HubAccount": accounts.hub, **shared})
+    with ThreadPoolExecutor(len(targets)) as pool:  # each account has a session of its own
+        wanted = {"HubAccount": accounts.hub, **shared}
+        list(pool.map(lambda account: _deploy(accounts, account, STAGE_STACK, "stage-account.yaml", wanted), targets))
     if accounts.endpoint:  # the embedded AWS has no names of its own: its APIs answer below its one URL
         outputs["ApiUrl"] = f"{accounts.endpoint}/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}/"
     return outputs

@@ -114,4 +114,4 @@ def test_every_bucket_is_closed_encrypted_versioned_and_asks_for_tls() -> None:
         assert properties["BucketEncryption"] and properties["VersioningConfiguration"] == {"Status": "Enabled"}
         policy = HUB[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"][0]
         assert policy["Effect"] == "Deny" and "aws:SecureTransport" in json.dumps(policy)
-        assert HUB[name]["DeletionPolicy"] == "Retain"
+        assert HUB[name]["DeletionPolicy"] == "RetainExceptOnCreate"
