@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from states_drive import SDK, one
-from states_rig import ROLE, Rig
+from states_rig import ROLE, Rig, until
 
 INVOKE = "arn:aws:states:::lambda:invoke"
 SOURCE = """
@@ -25,13 +25,17 @@ def handler(event, context):
 """
 
 
-@pytest.fixture
-def function(rig: Rig) -> str:
+def archive(source: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as opened:
-        opened.writestr("app.py", SOURCE)
+        opened.writestr("app.py", source)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def function(rig: Rig) -> str:
     made = rig.client("lambda").create_function(
-        FunctionName="f", Runtime="python3.12", Role=ROLE, Handler="app.handler", Code={"ZipFile": buffer.getvalue()}
+        FunctionName="f", Runtime="python3.12", Role=ROLE, Handler="app.handler", Code={"ZipFile": archive(SOURCE)}
     )
     return str(made["FunctionArn"])
 
@@ -63,3 +67,16 @@ def test_a_function_that_is_not_there(rig: Rig) -> None:
     ended = rig.ended(rig.begin(one(call("gone"))))
     assert ended["error"] == "Lambda.ResourceNotFoundException"
     assert "Function not found" in ended["cause"]
+
+
+def test_a_clean_stop_in_the_middle_of_a_function_loses_nothing(rig: Rig, function: str) -> None:
+    source = "import time\ndef handler(event, context):\n    print('begun')\n    time.sleep(event)\n    return 'done'"
+    rig.client("lambda").update_function_code(FunctionName="f", ZipFile=archive(source))
+    rig.client("lambda").update_function_configuration(FunctionName="f", Timeout=30)
+    state = {**call(function), "Parameters": {"FunctionName": function, "Payload": 1.5}}
+    arn = rig.begin(one(state))
+    until(lambda: rig.embedded.services["lambda"].workers._all)  # type: ignore[attr-defined]
+    rig.restart()
+    ended = rig.ended(arn)
+    assert ended["status"] == "SUCCEEDED", ended
+    assert json.loads(ended["output"])["Payload"] == "done"

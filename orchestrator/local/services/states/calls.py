@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
@@ -32,6 +33,11 @@ LOGGER = logging.getLogger(__name__)
 
 FUNCTION_SECONDS = 960.0
 """Longer than a Lambda function may run and load."""
+FUNCTION_POLL_SECONDS = 5.0
+MOST_FUNCTIONS = 32
+UNAVAILABLE = 503
+"""The embedded AWS is stopping: the call is made again by the next process."""
+INTERRUPTED_SECONDS = 1.0
 FIRST_POLL_SECONDS = 0.2
 LONGEST_POLL_SECONDS = 1.0
 FINISHED = frozenset({"Completed", "Failed", "Stopped"})
@@ -42,6 +48,10 @@ TOKENS = uuid.UUID("3f0e2f55-6a2d-4a0b-9d0e-5b6f0c6f2a11")
 Document = dict[str, Any]
 
 
+class Interrupted(Exception):
+    """The call was not answered because the server is stopping."""
+
+
 class Calls:
     """Makes the calls that executions have written down."""
 
@@ -49,7 +59,18 @@ class Calls:
         self.world = world
         self.store = world.store
         self.executions = executions
+        self._functions = ThreadPoolExecutor(MOST_FUNCTIONS, thread_name_prefix="states-lambda")
+        self._running: set[Key] = set()
         world.tasks.register(CALL, self._step)
+
+    def recover(self) -> None:
+        """Take up again what a dead process was waiting for."""
+        for key, _ in self.store.list("stepfunctions", "Call"):
+            self.world.tasks.schedule(CALL, key)
+
+    def close(self) -> None:
+        """Functions that still run are asked again by the next process."""
+        self._functions.shutdown(wait=False, cancel_futures=True)
 
     def _step(self, key: Key) -> float | None:
         call = self.store.get(key)
@@ -59,6 +80,22 @@ class Calls:
         if call.get("givenUp"):
             self._abandon(key, call, integration)
             return None
+        if integration.service != "lambda":
+            return self._advance(key, call, integration)
+        if key not in self._running:
+            self._running.add(key)
+            self._functions.submit(self._run_function, key, call, integration)
+        return FUNCTION_POLL_SECONDS
+
+    def _run_function(self, key: Key, call: Document, integration: Integration) -> None:
+        """In a thread of its own: a function may take minutes, and other services need the threads of the tasks."""
+        try:
+            delay = self._advance(key, call, integration)
+        finally:
+            self._running.discard(key)
+        self.world.tasks.schedule(CALL, key, delay or 0.0)
+
+    def _advance(self, key: Key, call: Document, integration: Integration) -> float | None:
         try:
             if "submitted" in call:
                 return self._poll(key, call, integration)
@@ -66,6 +103,8 @@ class Calls:
         except StateFailure as failure:
             self._finish(key, failure=failure)
             return None
+        except Interrupted:
+            return INTERRUPTED_SECONDS
 
     def _make(self, key: Key, call: Document, integration: Integration) -> float | None:
         number = key.name.rpartition("/")[2]
@@ -99,6 +138,8 @@ class Calls:
             cause = f"The Parameters '{text}' could not be used to start the Task: [{problem}]"
             raise StateFailure(RUNTIME, cause) from None
         except ClientError as problem:
+            if problem.response["ResponseMetadata"].get("HTTPStatusCode") == UNAVAILABLE:
+                raise Interrupted from None
             if integration.job and call.get("began") and self._ours(key, call, integration):
                 return {}
             raise failure_of(integration, problem) from None

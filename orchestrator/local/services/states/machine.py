@@ -34,7 +34,7 @@ from orchestrator.local.services.states.intrinsics import Documents, to_json
 Frame = dict[str, Any]
 Event = dict[str, Any]
 
-ROOT = "0"
+LONGEST_TEXT = {"error": 256, "cause": 32_768}
 MOST_EVENTS = 25_000
 """An execution with a longer history fails, as on AWS."""
 
@@ -345,10 +345,10 @@ class Machine:
         for frame in [each for each in self.frames.values() if each["parent"] is None]:
             self._discard(frame)
         self.frames.clear()
-        self.document.update({name: value for name, value in details.items() if value is not None})
-        self.document.update(status=status, stopDate=self.now)
-        extra = {"outputDetails": {"truncated": False}} if "output" in details else {}
-        self._event(event, last, {**{name: value for name, value in details.items() if value is not None}, **extra})
+        given = {name: value[: LONGEST_TEXT.get(name)] for name, value in details.items() if value is not None}
+        self.document.update(given, status=status, stopDate=self.now)
+        extra = {"outputDetails": {"truncated": False}} if "output" in given else {}
+        self._event(event, last, {**given, **extra})
 
     # --- documents and history
 

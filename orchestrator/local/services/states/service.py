@@ -37,6 +37,12 @@ class StepFunctions(Service):
         self.calls = Calls(self.world, self.executions)
         self.tasks.register(DELETE, self._delete)
 
+    def recover(self) -> None:
+        self.calls.recover()
+
+    def close(self) -> None:
+        self.calls.close()
+
     # --- state machines
 
     def CreateStateMachine(self, call: Call, parameters: Parameters) -> Parameters:
