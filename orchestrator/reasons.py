@@ -30,7 +30,8 @@ def of_action(aws: Aws, action: ActionRun, targets: Iterable[Target]) -> Failure
     except AwsFailed as error:
         return Failure(where, told, f"More could not be read: {error.message}")
     if action.provider == "Manual":
-        return Failure(where, f"Rejected: {told}", "Change the config and provision again, or `mlops start` a new run.")
+        reason = told if told.startswith("Rejected") else f"Rejected: {told}"
+        return Failure(where, reason, "Change the config and provision again, or `mlops start` a new run.")
     hint = "Repair what it names, then `mlops start`." if action.provider == "Lambda" else ""
     return Failure(where, told[:LONGEST_REASON], hint)
 

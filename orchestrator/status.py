@@ -178,7 +178,7 @@ def project_status(aws: Aws, project: str) -> ProjectStatus:
         stack_status,
         _bundle_digest(aws, done),
         run,
-        tuple(_stage(stage) for stage in state["stageStates"]),
+        tuple(_stage(stage, run, done) for stage in state["stageStates"]),
         approvals,
         _failure(aws, project, found, done, places),
         endpoints_of(aws, in_stages(places)),
@@ -239,13 +239,21 @@ def _state(stack_status: str, run: Run | None, has_pipeline: bool) -> str:
     return ENDED.get(run.status, "running" if run.running else run.status.lower())
 
 
-def _stage(stage: Mapping[str, Any]) -> StageState:
+def _stage(stage: Mapping[str, Any], run: Run | None, done: Iterable[ActionRun]) -> StageState:
+    """A stage; where the latest run is in it, what an earlier run did there is not told as this one's."""
     latest = stage.get("latestExecution", {})
+    started = {action.name for action in done if action.stage == stage["stageName"]}
+    current = run is not None and latest.get("pipelineExecutionId") == run.id
     return StageState(
         stage["stageName"],
         latest.get("status", "NotStarted"),
         latest.get("pipelineExecutionId", ""),
-        tuple(_action(action) for action in stage.get("actionStates", [])),
+        tuple(
+            Action(action["actionName"], "NotStarted")
+            if current and action["actionName"] not in started
+            else _action(action)
+            for action in stage.get("actionStates", [])
+        ),
     )
 
 

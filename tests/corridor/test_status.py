@@ -149,6 +149,22 @@ def test_people_may_say_the_model(cloud: Cloud) -> None:
         find(cloud.aws(), "M")
 
 
+def test_what_an_earlier_run_did_is_not_told_as_this_ones(cloud: Cloud) -> None:
+    runs(cloud, ("run-2", "InProgress"), ("run-1", "Succeeded"))
+
+    def stage(name: str, run: str) -> dict[str, Any]:
+        done = [{"actionName": one, "latestExecution": {"status": "Succeeded"}} for one in ("A", "B")]
+        return {"stageName": name, "latestExecution": {"pipelineExecutionId": run}, "actionStates": done}
+
+    cloud.answers["codepipeline.get_pipeline_state"] = {
+        "stageStates": [stage("now", "run-2"), stage("before", "run-1")]
+    }
+    actions(cloud, action("now", "A", "Lambda", "Succeeded"))
+    now, before = project_status(cloud.aws(), PROJECT).stages
+    assert [one.state for one in now.actions] == ["Succeeded", "NotStarted"]
+    assert [one.state for one in before.actions] == ["Succeeded", "Succeeded"]
+
+
 # ---- approvals ----
 
 
@@ -255,6 +271,7 @@ def test_a_failed_stack_names_the_first_resource_that_failed(cloud: Cloud) -> No
 @pytest.mark.parametrize(
     "provider, message, words",
     [("Lambda", "Endpoint e is Failed", "Endpoint e is Failed"), ("Manual", "too slow", "Rejected: too slow"),
+     ("Manual", "Rejected: too slow", "Rejected: too slow"),
      ("S3", "", "gives no reason")],
 )  # fmt: skip
 def test_other_actions_give_their_own_reason(cloud: Cloud, provider: str, message: str, words: str) -> None:
