@@ -121,6 +121,15 @@ def test_a_model_that_does_not_load_fails_the_endpoint(files: dict[str, str], re
     wait_for(lambda: workshop.sagemaker.list_endpoints()["Endpoints"] == [])
 
 
+def test_when_one_variant_fails_the_others_end_too(workshop: Workshop) -> None:
+    echo(workshop, "good")
+    workshop.model("bad", Image=XGBOOST, ModelDataUrl=workshop.put("models/bad.tar.gz", archive()))
+    workshop.config(models={"Good": "good", "Bad": "bad"})
+    endpoint = workshop.endpoint()
+    assert "production variant Bad did not pass" in endpoint["FailureReason"]
+    wait_for(lambda: processes(workshop) == [])
+
+
 def test_an_update_takes_over_only_when_it_answers(workshop: Workshop) -> None:
     for name in ("one", "two"):
         echo(workshop, name)
@@ -219,9 +228,12 @@ def test_traffic_is_captured_as_json_lines(workshop: Workshop) -> None:
     assert workshop.endpoint()["DataCaptureConfig"]["CaptureStatus"] == "Started"
     for number in range(3):
         say(workshop, f"1,{number}", InferenceId=f"id-{number}", CustomAttributes="shop=3")
+    (key,) = wait_for(lambda: workshop.keys("capture/"))
+    say(workshop, "last,words")
     workshop.sagemaker.delete_endpoint(EndpointName="endpoint")
     wait_for(lambda: workshop.sagemaker.list_endpoints()["Endpoints"] == [])
-    (key,) = workshop.keys("capture/")
+    (late,) = set(workshop.keys("capture/")) - {key}
+    assert b"last,words" in workshop.read(late)
     assert key.startswith("capture/endpoint/AllTraffic/20")
     lines = [json.loads(line) for line in workshop.read(key).splitlines()]
     assert [line["captureData"]["endpointInput"]["data"] for line in lines] == ["1,0", "1,1", "1,2"]
@@ -292,6 +304,27 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])),
     workshop.config()
     workshop.endpoint()
     assert say(workshop, "x") == "own"
+
+
+def test_an_endpoint_tells_its_state_in_capitals(workshop: Workshop) -> None:
+    queue = workshop.client("sqs").create_queue(QueueName="told")["QueueUrl"]
+    rule = {"detail-type": ["SageMaker Endpoint State Change"], "detail": {"EndpointStatus": ["IN_SERVICE"]}}
+    events = workshop.client("events")
+    events.put_rule(Name="endpoints", EventPattern=json.dumps(rule))
+    target = f"arn:aws:sqs:us-east-1:{workshop.aws.account('dev')}:told"
+    events.put_targets(Rule="endpoints", Targets=[{"Id": "queue", "Arn": target}])
+    echo(workshop, "model")
+    workshop.config()
+    arn = workshop.endpoint()["EndpointArn"]
+    (message,) = wait_for(lambda: workshop.client("sqs").receive_message(QueueUrl=queue).get("Messages"))
+    assert json.loads(message["Body"])["resources"] == [arn]
+
+
+def test_a_wrong_images_file_is_named(workshop: Workshop) -> None:
+    (workshop.aws.world.home / "images.json").write_text("[]")
+    echo(workshop, "model")
+    workshop.config()
+    assert "images.json must be" in workshop.endpoint()["FailureReason"]
 
 
 def test_a_restart_brings_the_processes_back(workshop: Workshop, aws: Any) -> None:

@@ -76,10 +76,10 @@ class EndpointLife:
         if "resized" in document:
             self._change(key, _resized)
             return BUSY_SECONDS
-        if document["serving"]:
-            self._keep(key, document)
-        if document["EndpointStatus"] == "Failed" and not document["retiring"]:
-            return None
+        if document["EndpointStatus"] == "Failed":
+            fleet = self._fleet(key, document, document["serving"])
+            return None if fleet.stop() else BUSY_SECONDS
+        self._keep(key, document)
         return BUSY_SECONDS if document["retiring"] else IDLE_SECONDS
 
     def _fleet(self, key: Key, document: Document, number: str) -> Fleet:

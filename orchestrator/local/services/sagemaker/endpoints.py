@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -110,8 +111,13 @@ class Endpoints(Plane):
         return self.page(call, ENDPOINT, parameters)
 
     def tell_of(self, key: Key, document: Document) -> None:
-        """Note the event of the endpoint's state; belongs in the transaction that changes it."""
-        self.tell(key, event(DETAIL_TYPE, "DescribeEndpoint", shown(document), document["EndpointArn"]))
+        """Note the event of the endpoint's state; belongs in the transaction that changes it.
+
+        Unlike all others, this event writes its status as IN_SERVICE where the API writes InService.
+        """
+        status = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", document["EndpointStatus"]).upper()
+        told = {**shown(document), "EndpointStatus": status}
+        self.tell(key, event(DETAIL_TYPE, "DescribeEndpoint", told, document["EndpointArn"]))
 
     def _changed(self, key: Key, change: Any) -> dict[str, Any]:
         with self.store.transaction():

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.local.service import ServiceError
 from orchestrator.local.services.sagemaker import storage
+from orchestrator.local.services.sagemaker.images import container
 from orchestrator.local.store import Key
 from orchestrator.local.world import World
-from orchestrator.runtime.containers import Container, identify, registrations
+from orchestrator.runtime.containers import Container
 from orchestrator.runtime.process import is_held, start_supervisor
 from orchestrator.runtime.serving.spec import STARTUP_SECONDS, Serving, State
 
@@ -90,10 +92,8 @@ class Fleet:
 
     def rehearsals(self) -> list[str]:
         """Why variants are only rehearsed; empty when all images run."""
-        containers = [self._container(variant) for variant in self.deployment["variants"]]
-        return [
-            f"{container.image} cannot run here: {container.reason}" for container in containers if not container.runs
-        ]
+        programs = [self._container(variant) for variant in self.deployment["variants"]]
+        return [f"{program.image} cannot run here: {program.reason}" for program in programs if not program.runs]
 
     def logs(self) -> Iterator[tuple[str, Path]]:
         """The log stream and the file of each variant."""
@@ -103,7 +103,10 @@ class Fleet:
             yield f"{variant['VariantName']}/i-{instance}", folder / "serve.log"
 
     def _container(self, variant: Mapping[str, Any]) -> Container:
-        return identify(variant["model"]["image"], "serve", registrations(self.world.home / "images.json"))
+        try:
+            return container(self.world, variant["model"]["image"], "serve")
+        except ServiceError as error:
+            raise DoesNotStart(error.message) from error
 
     def _start(self, variant: Mapping[str, Any], folder: Path) -> None:
         state = State.read(folder)
@@ -118,28 +121,28 @@ class Fleet:
     def _prepare(self, variant: Mapping[str, Any], folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        container = self._container(variant)
+        program = self._container(variant)
         model = variant["model"]
-        self._download(variant, folder, container)
+        self._download(variant, folder, program)
         Serving(
             name=f"{self.endpoint.name}/{variant['VariantName']}",
-            image=container.image,
-            kind=container.kind,
-            tag=container.tag,
-            command=list(container.argv),
+            image=program.image,
+            kind=program.kind,
+            tag=program.tag,
+            command=list(program.argv),
             environment=model["environment"],
-            reason=container.reason,
+            reason=program.reason,
             startup_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_SECONDS),
         ).write(folder)
 
-    def _download(self, variant: Mapping[str, Any], folder: Path, container: Container) -> None:
+    def _download(self, variant: Mapping[str, Any], folder: Path, program: Container) -> None:
         model = variant["model"]
         s3 = self.world.client("s3", self.endpoint.account, self.endpoint.region, variant["role"])
         seconds = variant.get("ModelDataDownloadTimeoutInSeconds", 0)
         deadline = time.monotonic() + seconds if seconds else 0.0
         uri = model.get("object") or model.get("prefix", "")
         try:
-            if not container.runs and uri and _size(s3, uri) > REHEARSED_BYTES:
+            if not program.runs and uri and _size(s3, uri) > REHEARSED_BYTES:
                 return
             if "object" in model:
                 storage.fetch(s3, model["object"], folder / "model.tar.gz", deadline)

@@ -7,12 +7,14 @@ from typing import Any
 
 from orchestrator.local.service import Call
 from orchestrator.local.services.sagemaker import storage
+from orchestrator.local.services.sagemaker.outbox import event
 from orchestrator.local.services.sagemaker.packages import readable_package
 from orchestrator.local.services.sagemaker.plane import MODEL, Plane, invalid
 from orchestrator.local.services.sagemaker.roles import check_role
 from orchestrator.local.services.sagemaker.supported import refuse_unsupported, unsupported, words
 
 OPERATION = "CreateModel"
+DETAIL_TYPE = "SageMaker Model State Change"
 SUPPORTED = words("ModelName PrimaryContainer Containers ExecutionRoleArn Tags VpcConfig EnableNetworkIsolation")
 CONTAINER = words("ContainerHostname Image ImageConfig Mode ModelDataUrl ModelDataSource Environment ModelPackageName")
 DATA_SOURCE = words("S3Uri S3DataType CompressionType ModelAccessConfig")
@@ -31,7 +33,9 @@ class Models(Plane):
         check_role(self.world, call, role)
         resolved = self._resolve(call, container)
         self._check_model_data(call, role, resolved)
-        document = self.create(key, MODEL, parameters, resolved=resolved)
+        with self.store.transaction():
+            document = self.create(key, MODEL, parameters, resolved=resolved)
+            self.tell(key, event(DETAIL_TYPE, "DescribeModel", document, document["ModelArn"]))
         return {"ModelArn": document["ModelArn"]}
 
     def DescribeModel(self, call: Call, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -41,8 +45,10 @@ class Models(Plane):
         return self.page(call, MODEL, parameters)
 
     def DeleteModel(self, call: Call, parameters: dict[str, Any]) -> dict[str, Any]:
-        key, _ = self.find(call, MODEL, parameters["ModelName"])
-        self.store.delete(key)
+        key, document = self.find(call, MODEL, parameters["ModelName"])
+        with self.store.transaction():
+            self.store.delete(key)
+            self.tell(key, event(DETAIL_TYPE, "DescribeModel", document, document["ModelArn"]))
         return {}
 
     def _resolve(self, call: Call, container: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from typing import Any
 
 from orchestrator.local.service import Call
 from orchestrator.local.services.sagemaker import storage
+from orchestrator.local.services.sagemaker.images import container
 from orchestrator.local.services.sagemaker.outbox import event
 from orchestrator.local.services.sagemaker.plane import TRAINING_JOB, Plane, invalid
 from orchestrator.local.services.sagemaker.roles import check_role
 from orchestrator.local.services.sagemaker.supported import refuse_unsupported, unsupported, words
 from orchestrator.local.store import Document, Key
-from orchestrator.runtime.containers import identify, registrations
 from orchestrator.runtime.training.metrics import builtin_definitions
 
 TASK = "sagemaker.training-job"
@@ -110,10 +110,10 @@ class TrainingJobs(Plane):
             raise invalid("AlgorithmSpecification must name a TrainingImage.")
         if algorithm["TrainingInputMode"] == "Pipe":
             raise unsupported(OPERATION, "TrainingInputMode Pipe; use File or FastFile")
-        container = identify(image, "train", registrations(self.world.home / "images.json"))
-        if not container.runs:
-            raise invalid(f"The image {image} cannot train on this machine: {container.reason}.")
-        builtin = container.kind if "sagemaker_program" not in parameters.get("HyperParameters", {}) else ""
+        program = container(self.world, image, "train")
+        if not program.runs:
+            raise invalid(f"The image {image} cannot train on this machine: {program.reason}.")
+        builtin = program.kind if "sagemaker_program" not in parameters.get("HyperParameters", {}) else ""
         if definitions := builtin_definitions(builtin):
             if algorithm.get("MetricDefinitions"):
                 raise invalid(

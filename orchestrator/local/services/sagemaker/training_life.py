@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.local.services.sagemaker import storage
+from orchestrator.local.services.sagemaker.images import container
 from orchestrator.local.services.sagemaker.logs import LogShipper
 from orchestrator.local.services.sagemaker.outbox import event
 from orchestrator.local.services.sagemaker.plane import Plane
 from orchestrator.local.services.sagemaker.training_jobs import DETAIL_TYPE, TERMINAL, moved
 from orchestrator.local.store import Document, Key
-from orchestrator.runtime.containers import identify, registrations
 from orchestrator.runtime.process import is_held, start_supervisor
 from orchestrator.runtime.training.job import Exit, Job, decoded
 
@@ -94,17 +94,17 @@ class TrainingLife:
 
     def _job(self, key: Key, document: Document) -> Job:
         algorithm = document["AlgorithmSpecification"]
-        container = identify(algorithm["TrainingImage"], "train", registrations(self._world.home / "images.json"))
+        program = container(self._world, algorithm["TrainingImage"], "train")
         return Job(
             name=key.name,
             arn=document["TrainingJobArn"],
             region=key.region,
-            kind=container.kind,
+            kind=program.kind,
             instance_type=document["ResourceConfig"]["InstanceType"],
             hyperparameters=document.get("HyperParameters", {}),
             channels={channel["ChannelName"]: _channel(channel) for channel in document.get("InputDataConfig", [])},
             environment=document.get("Environment", {}),
-            command=list(container.argv),
+            command=list(program.argv),
             entrypoint=[*algorithm.get("ContainerEntrypoint", []), *algorithm.get("ContainerArguments", [])],
             metric_definitions=algorithm.get("MetricDefinitions", []),
             checkpoints=document.get("CheckpointConfig", {}).get("LocalPath", CHECKPOINTS)
