@@ -33,10 +33,9 @@ def plan(workload: Workload, settings: Settings, catalog: Catalog) -> Plan:
     """Decide everything about a valid config.
 
     Raises ConfigInvalid for what only shows when all values are known (stages that would need different templates,
-    a stage outside the orchestrator's region, a value too long for CloudFormation), BlueprintBroken for a mistake
+    a value too long for CloudFormation), BlueprintBroken for a mistake
     of a blueprint, and what a derived value raises (an unknown image, say).
     """
-    _refuse_other_regions(workload, settings)
     project = _project(workload, catalog)
     planned: dict[str, PipelinePlan] = {}
     for index, spec in enumerate(workload.pipelines):
@@ -66,22 +65,6 @@ def plan(workload: Workload, settings: Settings, catalog: Catalog) -> Plan:
         description=workload.description,
         source=workload.source,
     )
-
-
-def _refuse_other_regions(workload: Workload, settings: Settings) -> None:
-    problems = [
-        Problem(
-            f"$.stages[{index}].region",
-            "a stage must be in the orchestrator's region: CodePipeline keeps its artifacts there",
-            stage.region,
-            settings.region,
-            "Launch an orchestrator in the other region for it.",
-        )
-        for index, stage in enumerate(workload.stages)
-        if stage.region != settings.region
-    ]
-    if problems:
-        raise ConfigInvalid(problems)
 
 
 def _project(workload: Workload, catalog: Catalog) -> str:

@@ -53,7 +53,7 @@ def examine(body: object, catalog: Catalog, settings: Settings) -> tuple[Workloa
 def _read_workload(
     body: Mapping[str, Any], catalog: Catalog, settings: Settings, findings: Findings
 ) -> Workload | None:
-    findings.add(_asked(body, "workload"))
+    findings.add(_asked(body, "workload", settings))
     if "pipeline_type" in body:
         text = "`pipeline_type` belongs to each pipeline, not to the workload."
         findings.add([Problem("$.pipeline_type", text, fix="Move it into an item of `pipelines`.")])
@@ -99,7 +99,7 @@ def _read_one_pipeline(
     envelope["model_name"] = _model_name(body, info)
     if envelope["model_name"] is None:
         del envelope["model_name"]
-    findings.add(_asked(envelope, "one pipeline"))
+    findings.add(_asked(envelope, "one pipeline", settings))
     around = _around(1, envelope, settings, findings, ())
     given = {key: value for key, value in body.items() if key not in outer}
     spec = read_pipeline(given, "$", blueprint.kind.replace("_", "-"), info, blueprint, around)
@@ -117,7 +117,9 @@ def _model_name(body: Mapping[str, Any], info: TypeInfo) -> Any:
 # ---- both ----
 
 
-def _asked(document: Mapping[str, Any], form: Literal["workload", "one pipeline"]) -> Iterator[Problem]:
+def _asked(
+    document: Mapping[str, Any], form: Literal["workload", "one pipeline"], settings: Settings
+) -> Iterator[Problem]:
     """What the schema of the form says against the document; the keys of the kinds are asked elsewhere."""
     validator = _validator(form)
     for error in validator.iter_errors(document):
@@ -130,6 +132,15 @@ def _asked(document: Mapping[str, Any], form: Literal["workload", "one pipeline"
             text = f"There is another stage called {shown(name)!r}."
             yield Problem(f"$.stages[{index}].name", text, fix="Give each stage its own name.")
         names.add(name if isinstance(name, str) else None)
+        region = stage.get("region", settings.region) if isinstance(stage, Mapping) else None
+        if isinstance(region, str) and region != settings.region:
+            yield Problem(
+                f"$.stages[{index}].region",
+                "A stage must be in the orchestrator's region: CodePipeline keeps its artifacts there.",
+                shown(region),
+                f"`{settings.region}`",
+                "Leave the region out, or install an orchestrator in the other region for it.",
+            )
 
 
 @lru_cache(maxsize=2)

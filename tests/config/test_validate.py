@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import Problem
+from orchestrator.errors import ConfigInvalid, Problem
 from orchestrator.model import Reference, Stage
 
 FORGE: dict[str, Any] = {"name": "forge", "pipeline_type": "forge", "ore": {"main": {"place": "mine/ore.csv"}}}
@@ -48,14 +48,26 @@ def test_defaults_are_filled_in_at_any_depth(read: Callable[..., Any]) -> None:
 def test_stages_of_the_config(read: Callable[..., Any]) -> None:
     stages = [
         {"name": "dev", "account": "222222222222"},
-        {"name": "prod", "account": "444444444444", "region": "eu-west-1"},
+        {"name": "prod", "account": "444444444444", "region": "us-east-1"},
         {"name": "far", "account": "555555555555", "approval": False},
     ]
     assert read(workload(stages=stages)).stages == (
         Stage("dev", "222222222222", "us-east-1", approval=False),
-        Stage("prod", "444444444444", "eu-west-1", approval=True),
+        Stage("prod", "444444444444", "us-east-1", approval=True),
         Stage("far", "555555555555", "us-east-1", approval=False),
     )
+
+
+def test_stages_in_another_region_are_refused_each(read: Callable[..., Any]) -> None:
+    stages = [
+        {"name": "dev", "account": "222222222222", "region": "us-esat-1"},
+        {"name": "prod", "account": "444444444444", "region": "eu-west-1"},
+    ]
+    with pytest.raises(ConfigInvalid) as refused:
+        read(workload(stages=stages))
+    told = {problem.path: problem for problem in refused.value.problems}
+    assert set(told) == {"$.stages[0].region", "$.stages[1].region"}
+    assert told["$.stages[0].region"].allowed == "`us-east-1`"
 
 
 def test_values_by_stage_name_exactly_the_stages(read: Callable[..., Any]) -> None:

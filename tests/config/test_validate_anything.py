@@ -26,7 +26,7 @@ FORGE = {
 BOOTH = {"name": "booth", "pipeline_type": "booth", "count": {"dev": 1, "default": 2}, "blade": {"from": "forge"}}
 STAGES = [
     {"name": "dev", "account": "1" * 12},
-    {"name": "prod", "account": "2" * 12, "region": "eu-west-1", "approval": True},
+    {"name": "prod", "account": "2" * 12, "region": "us-east-1", "approval": True},
 ]
 SMALL = [
     {"version": 2, "model_name": "sword", "stages": STAGES, "tags": {"a": "b"}, "pipelines": [FORGE, BOOTH]},

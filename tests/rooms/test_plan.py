@@ -217,13 +217,6 @@ def test_script_mode_tells_the_container_its_program(settings: Settings, catalog
 # ---- what is refused ----
 
 
-def test_stages_in_another_region_are_refused_all_at_once(settings: Settings, catalog: Catalog) -> None:
-    stages = tuple(replace(stage, region="eu-west-1") for stage in settings.stages)
-    with pytest.raises(ConfigInvalid) as refused:
-        plan(workload(settings, endpoint(), stages=stages), settings, catalog)
-    assert [problem.path for problem in refused.value.problems] == [f"$.stages[{index}].region" for index in range(3)]
-
-
 def test_stages_cannot_differ_in_shape(tmp_path: Path, settings: Settings, catalog: Catalog) -> None:
     blueprint = catalog.blueprints["realtime_inference"]
     split = replace(blueprint, shape={"big": "stage.name == 'prod'"})
