@@ -176,7 +176,7 @@ def test_equals_compares_what_values_look_like() -> None:
     ],
 )
 def test_condition_errors(conditions: str, message: str) -> None:
-    with pytest.raises(ServiceError, match=".") as caught:
+    with pytest.raises(ServiceError) as caught:
         value_of("x", f"Conditions: {conditions}\n")
     assert message in caught.value.message
 

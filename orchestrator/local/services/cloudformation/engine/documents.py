@@ -193,6 +193,13 @@ class Documents:
         for topic in notice["topics"]:
             client.publish(TopicArn=topic, Subject="AWS CloudFormation Notification", Message=message)
 
+    def adopt(self, parent: Stack, child_id: str) -> None:
+        """Say in a nested stack's record who its parent is."""
+        child = self.find(parent.account, parent.region, child_id)
+        if child:
+            child.parent, child.root = parent.id, parent.root or parent.id
+            self.save(child)
+
     # Templates
 
     def keep_template(self, body: str) -> str:

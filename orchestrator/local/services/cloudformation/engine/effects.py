@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from orchestrator.local.service import ServiceError
-from orchestrator.local.services.cloudformation.engine.documents import Documents
+from orchestrator.local.services.cloudformation.engine.documents import STACK_TYPE, Documents
 from orchestrator.local.services.cloudformation.engine.records import Instance, Leftover, Stack, StackResource, Work
 from orchestrator.local.services.cloudformation.faults import NotYet, ResourceFailed
 from orchestrator.local.services.cloudformation.language.dynamic import resolved
@@ -96,6 +96,8 @@ class Effects:
         physical_id = (provider.find(request) if request.again else None) or provider.make(request)
         work.made = Instance(physical_id, work.properties, {}, work.name, work.depends)
         with self._documents.transaction():
+            if resource.type == STACK_TYPE:
+                self._documents.adopt(stack, physical_id)
             verb = "CREATE" if work.action == "create" else "UPDATE"
             self._documents.set_resource_status(
                 stack, resource, f"{verb}_IN_PROGRESS", "Resource creation Initiated", physical_id

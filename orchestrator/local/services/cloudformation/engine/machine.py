@@ -87,7 +87,7 @@ class Machine:
     def _turn_round(self, run: Run) -> None:
         """Something failed, and nothing is under way any more."""
         operation, creating = run.operation, run.operation.kind == "create"
-        reason = self._failure(run, "create" if creating else "update")
+        reason = self._failure(run)
         operation.deadline = 0.0
         if operation.on_failure == "DO_NOTHING":
             self._finish(run, "CREATE_FAILED" if creating else "UPDATE_FAILED", reason)
@@ -99,11 +99,14 @@ class Machine:
             self.begin_removal(run, "ROLLBACK_IN_PROGRESS", reason + ROLLING_BACK)
 
     @staticmethod
-    def _failure(run: Run, verb: str) -> str:
-        operation = run.operation
-        if operation.failed:
-            return f"The following resource(s) failed to {verb}: [{', '.join(operation.failed)}]."
-        return operation.reason
+    def _failure(run: Run) -> str:
+        """Which resources failed at what or, when none did, why the operation turned round."""
+        sentences = []
+        for status, verb in (("CREATE_FAILED", "create"), ("UPDATE_FAILED", "update"), ("DELETE_FAILED", "delete")):
+            names = [name for name in run.operation.failed if run.resources[name].status == status]
+            if names:
+                sentences.append(f"The following resource(s) failed to {verb}: [{', '.join(names)}].")
+        return " ".join(sentences) or run.operation.reason
 
     # Backward
 
@@ -125,7 +128,7 @@ class Machine:
         if run.working:
             return
         if run.operation.failed:
-            self._finish(run, "UPDATE_ROLLBACK_FAILED", self._failure(run, "update"))
+            self._finish(run, "UPDATE_ROLLBACK_FAILED", self._failure(run))
         elif done:
             self._restore_outputs(run)
             run.turn_to("cleanup")
@@ -179,7 +182,7 @@ class Machine:
             self._remove(run)
             return
         if run.operation.failed:
-            self._finish(run, f"{ending}_FAILED", self._failure(run, "delete"))
+            self._finish(run, f"{ending}_FAILED", self._failure(run))
             return
         run.stack.outputs, run.stack.imports = [], []
         self._finish(run, f"{ending}_COMPLETE")
