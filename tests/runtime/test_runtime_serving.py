@@ -422,6 +422,7 @@ def test_a_server_that_never_answers_fails_when_its_time_is_up(serve: Callable[.
     assert server.state.reason == "it did not answer a ping within 0 seconds"
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_pytorch_answers_what_the_module_answers_in_process(serve: Callable[..., Server], tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(7)
