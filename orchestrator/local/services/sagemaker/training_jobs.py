@@ -12,7 +12,7 @@ from orchestrator.local.services.sagemaker.outbox import event
 from orchestrator.local.services.sagemaker.plane import TRAINING_JOB, Plane, invalid
 from orchestrator.local.services.sagemaker.roles import check_role
 from orchestrator.local.services.sagemaker.supported import refuse_unsupported, unsupported, words
-from orchestrator.local.store import Document, Key
+from orchestrator.local.store import Document
 from orchestrator.runtime.training.metrics import builtin_definitions
 
 TASK = "sagemaker.training-job"
@@ -179,8 +179,3 @@ def moved(document: Document, now: float, secondary: str, message: str, status: 
         "SecondaryStatusTransitions": [*transitions, last],
         "LastModifiedTime": now,
     }
-
-
-def job_key(account: str, region: str, name: str) -> Key:
-    """The key of a training job."""
-    return Key(account, region, Plane.name, TRAINING_JOB.type, name)
