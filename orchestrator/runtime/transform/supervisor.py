@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import http.client
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from orchestrator.runtime.process import PACKAGE_ROOT, clean_environment, is_held
+from orchestrator.runtime.process import is_held, start_supervisor
 from orchestrator.runtime.serving.contract import media_type
 from orchestrator.runtime.serving.spec import State
 from orchestrator.runtime.transform import filters, records
@@ -80,13 +78,7 @@ class Work:
             (self._serving / "stop").unlink(missing_ok=True)
             (self._serving / "status.json").unlink(missing_ok=True)
             credentials = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-            subprocess.run(
-                [sys.executable, "-m", "orchestrator.runtime.serving", str(self._serving), "--detach"],
-                env={**clean_environment(), **credentials, "PYTHONPATH": str(PACKAGE_ROOT)},
-                stdin=subprocess.DEVNULL,
-                check=True,
-                timeout=60,
-            )
+            start_supervisor("orchestrator.runtime.serving", self._serving, credentials)
         while True:
             self._check_wanted()
             state = State.read(self._serving)

@@ -49,12 +49,16 @@ class Resource:
 
 
 TRAINING_JOB = Resource("TrainingJob", "training-job", "training job", ascending=True)
+TRANSFORM_JOB = Resource("TransformJob", "transform-job", "transform job")
 MODEL = Resource("Model", "model", "model")
 ENDPOINT_CONFIG = Resource("EndpointConfig", "endpoint-config", "endpoint configuration")
 ENDPOINT = Resource("Endpoint", "endpoint", "endpoint")
 GROUP = Resource("ModelPackageGroup", "model-package-group", "model package group", ascending=True)
 PACKAGE = Resource("ModelPackage", "model-package", "model package", ascending=True)
-RESOURCES = {resource.slug: resource for resource in (TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, GROUP, PACKAGE)}
+RESOURCES = {
+    resource.slug: resource
+    for resource in (TRAINING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, GROUP, PACKAGE)
+}
 
 
 class Plane(Service):
