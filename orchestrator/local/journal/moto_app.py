@@ -299,6 +299,27 @@ def forget_everything() -> None:
     BackendDict.reset()
 
 
+KEPT_SESSIONS = 1000
+
+
+def shed() -> None:
+    """Drop what moto keeps for ever and nobody asks for: old sessions of roles, sent and deleted messages.
+
+    A key of a dropped session still belongs to its account; only the name of the session is forgotten.
+    """
+    for (service, _, _), found in backends():
+        backend: Any = found
+        match service:
+            case "sts":
+                del backend.assumed_roles[:-KEPT_SESSIONS]
+            case "sns":
+                for topic in backend.topics.values():
+                    topic.sent_notifications.clear()
+            case "sqs":
+                for queue in backend.queues.values():
+                    queue.deleted_messages.clear()
+
+
 # ---- what a snapshot needs: all state hangs on backends, one for each service, account and region ----
 
 BACKEND_DICT_OWN = frozenset({"backend", "service_name", "_use_boto3_regions", "_additional_regions", "_id"})

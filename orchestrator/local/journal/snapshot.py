@@ -100,6 +100,7 @@ def _private_key(pem: bytes) -> Any:
 
 def save(path: Path) -> set[str]:
     """Write moto's state to the file, complete and on disk when this returns; the blobs it needs."""
+    moto_app.shed()
     buffer = io.BytesIO()
     pickler = _Pickler(buffer)
     services = {name: moto_app.shared_state(found) for name, found in moto_app.backend_dicts().items()}

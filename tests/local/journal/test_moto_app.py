@@ -252,6 +252,29 @@ def test_forgetting_forgets_everything():
     assert call("PUT", "/bucket").response.status == 200
 
 
+def test_what_moto_keeps_for_ever_is_shed():
+    form = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    call("POST", "/", "sns", b"Action=CreateTopic&Name=t&Version=2010-03-31", **form)
+    arn = f"arn:aws:sns:us-east-1:{ACCOUNT}:t"
+    call("POST", "/", "sns", f"Action=Publish&TopicArn={arn}&Version=2010-03-31&Message=m".encode(), **form)
+    role = f"arn:aws:iam::{ACCOUNT}:role/r"
+    assume = f"Action=AssumeRole&Version=2011-06-15&RoleArn={role}&RoleSessionName=session".encode()
+    for _ in range(3):
+        call("POST", "/", "sts", assume, **form)
+    json_type = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.CreateQueue"}
+    call("POST", "/", "sqs", b'{"QueueName": "q"}', **json_type)
+    topic = moto_app.backend_at("sns", ACCOUNT, "us-east-1").topics[arn]
+    sessions = moto_app.backend_at("sts", ACCOUNT, "aws").assumed_roles
+    queue = moto_app.backend_at("sqs", ACCOUNT, "us-east-1").queues["q"]
+    queue.deleted_messages.add("handle")
+    assert topic.sent_notifications and len(sessions) == 3
+    sessions *= 500
+    newest = sessions[-1]
+    moto_app.shed()
+    assert not topic.sent_notifications and not queue.deleted_messages
+    assert len(sessions) == moto_app.KEPT_SESSIONS and sessions[-1] is newest
+
+
 def test_factories_stand_for_functions_that_pickle_cannot_name():
     backend = moto_app.backend_at("ssm", ACCOUNT, "us-east-1")
     factory = backend._resource_tags.default_factory
