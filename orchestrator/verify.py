@@ -87,7 +87,7 @@ def _endpoint(aws: Aws, place: Place, name: str) -> Verdict:
     if intended and running not in intended:
         problems.append(
             f"Endpoint {name} runs the configuration {running}, but the stack deployed {', '.join(intended)}: "
-            "SageMaker went back to the one before."
+            "SageMaker went back to an earlier one, or someone changed it past the stack."
         )
     if problems:
         return Verdict(tuple(problems), checked=(name,))

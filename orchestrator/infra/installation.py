@@ -58,6 +58,8 @@ def install(
     own = {"name", "account", "region", "approval"}
     described = [{member: getattr(stage, member) for member in sorted(own)} for stage in stages]
     targets = sorted({stage.account for stage in stages} | {accounts.hub})
+    for account in targets:
+        accounts.client("cloudformation", account)  # before anything is done: is there a way into every account?
     bucket, key = _upload(accounts, package)
     parameters = {
         "CodeBucket": bucket,

@@ -16,7 +16,7 @@ import pytest
 
 from orchestrator import settings as settings_room
 from orchestrator.aws import Aws
-from orchestrator.errors import NotFound
+from orchestrator.errors import AwsFailed, Conflict, NotFound
 from orchestrator.flow import delete_project
 from orchestrator.infra.installation import Accounts, install
 from orchestrator.infra.lambda_package import build
@@ -102,6 +102,17 @@ def test_installing_again_changes_nothing(installed: Installed) -> None:
     assert len(before) == 5  # the hub's own, and one in each of four accounts
     assert installed.install() == installed.outputs
     assert stacks() == before
+
+
+def test_an_installation_that_cannot_be_says_why_and_leaves_the_old_one(installed: Installed) -> None:
+    with pytest.raises(AwsFailed, match="ValidationError"):
+        install(installed.accounts, installed.stages, installed.package, {"Runtime": "python2.7"})
+    with pytest.raises(Conflict, match="UPDATE_ROLLBACK_COMPLETE: Function"):
+        install(installed.accounts, installed.stages, installed.package, {"CodeKey": "absent.zip"})
+    elsewhere = [*installed.stages, Stage("far", "999999999999", REGION)]
+    with pytest.raises(Conflict, match="No credentials for the account 999999999999"):
+        install(installed.accounts, elsewhere, installed.package)
+    assert installed.install() == installed.outputs
 
 
 def test_from_the_api_to_a_failed_run_and_away(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
