@@ -11,30 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from resolving import MODEL_DATA, stack_of
 from walking import ACCOUNT, EXAMPLES, REGION, Example
 
-from orchestrator.local.services.cloudformation.language import frame, parameters, template
-from orchestrator.local.services.cloudformation.language.names import pseudo_parameters
 from orchestrator.local.services.states import definition as machine_definition
 from orchestrator.local.services.states.errors import StateFailure
 from orchestrator.local.services.states.machine import Machine, new_execution
 
 RUN = "0a1b2c3d-1111-2222-3333-444455556666"
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
-MODEL_DATA = "s3://models/job/output/model.tar.gz"
-
-
-class Names:
-    """Resources stand for their own names."""
-
-    def reference(self, logical: str) -> str:
-        return f"{logical}-ref"
-
-    def attribute(self, logical: str, name: str) -> str:
-        return f"{logical}.{name}"
-
-    def exported(self, name: str) -> str:
-        raise AssertionError(name)
 
 
 class SageMaker:
@@ -121,19 +106,10 @@ def snake(name: str) -> str:
 class Deployed:
     """The state machine of an example, resolved with its parameters and with what a run fills in."""
 
-    def __init__(self, example: Example, filled_in: dict[str, str], pipeline: str) -> None:
+    def __init__(self, example: Example, pipeline: str, **filled_in: str) -> None:
         plan = next(each for each in example.plan.pipelines if each.name == pipeline)
-        stack = plan.stacks[0]
-        parsed = template.parse(example.rendering.files[plan.template_file].decode())
-        given = [
-            {"ParameterKey": key, "ParameterValue": value} for key, value in {**stack.parameters, **filled_in}.items()
-        ]
-        declared = parameters.declarations(parsed.parameters)
-        values = parameters.settle(declared, parameters.merge(declared, given, None), lambda names: {})
-        pseudo = pseudo_parameters(ACCOUNT, REGION, "id", stack.stack_name, [])
-        built = frame.build(parsed, values, pseudo)
-        self.definition = built.evaluate(Names()).value(built.active["StateMachine"].properties["Definition"])
-        self.input = stack.job_input
+        self.definition = stack_of(example, plan, filled_in)["StateMachine"]["Definition"]
+        self.input = plan.stacks[0].job_input
 
     def run(self, sagemaker: SageMaker, name: str = RUN) -> dict[str, Any]:
         """Run to the end; the execution's document."""
@@ -182,19 +158,11 @@ def example(name: str) -> Example:
 
 
 def training(name: str = "model_training/builtin_algorithm") -> Deployed:
-    return Deployed(example(name), {}, example(name).plan.pipelines[0].name)
+    return Deployed(example(name), example(name).plan.pipelines[0].name)
 
 
 def registration(data: str = MODEL_DATA, program: str = "-") -> Deployed:
-    filled_in = {
-        "ModelDataUrl": data,
-        "ModelDataPrefix": "s3://models",
-        "ImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/xgboost:1",
-        "ImageRepositoryArn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/xgboost",
-        "InferenceProgram": program,
-        "TrainingJobName": "job-1",
-    }
-    return Deployed(example("model_registration/three_stages"), filled_in, "registry")
+    return Deployed(example("model_registration/three_stages"), "registry", ModelDataUrl=data, InferenceProgram=program)
 
 
 def output(document: dict[str, Any]) -> dict[str, Any]:
@@ -211,17 +179,7 @@ WITH_JOBS = [
 
 @pytest.mark.parametrize("case", WITH_JOBS, ids=lambda case: f"{case[0]}/{case[1]}")
 def test_every_machine_is_accepted(case: tuple[Example, str]) -> None:
-    pipeline = next(each for each in case[0].plan.pipelines if each.name == case[1])
-    filled_in = {
-        name: {
-            "ModelDataUrl": MODEL_DATA,
-            "ModelDataPrefix": "s3://models",
-            "ImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/x:1",
-            "ImageRepositoryArn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/x",
-        }.get(name, "x")
-        for name in pipeline.overrides
-    }
-    assert machine_definition.check(json.dumps(Deployed(case[0], filled_in, case[1]).definition)) == []
+    assert machine_definition.check(json.dumps(Deployed(*case).definition)) == []
 
 
 # ---- training ----
@@ -254,7 +212,7 @@ def test_the_job_is_asked_for_what_was_planned() -> None:
     (job,) = sagemaker.jobs.values()
     request = training("model_training/every_option").input["Request"]
     assert {key: job[key] for key in request} == request
-    assert job["RoleArn"] == "TrainingRole.Arn"
+    assert job["RoleArn"] == f"arn:aws:iam::{ACCOUNT}:role/TrainingRole"
     assert job["CheckpointConfig"] == {"S3Uri": request["CheckpointConfig"]["S3Uri"]}
 
 
@@ -349,7 +307,7 @@ def test_your_own_program_serves_the_model(trained: SageMaker) -> None:
 
 def test_a_folder_of_files_is_registered_as_it_is_and_counts_as_approved() -> None:
     sagemaker = SageMaker()
-    deployed = Deployed(example("model_registration/own_artifact"), {}, "registry")
+    deployed = Deployed(example("model_registration/own_artifact"), "registry")
     result = output(deployed.run(sagemaker))
     assert result["ApprovalStatus"] == "Approved"
     assert result["Lineage"] == "-"
@@ -362,7 +320,7 @@ def test_a_folder_of_files_is_registered_as_it_is_and_counts_as_approved() -> No
 
 def test_a_version_that_a_person_rejected_does_not_come_back_by_itself() -> None:
     sagemaker = SageMaker()
-    deployed = Deployed(example("model_registration/own_artifact"), {}, "registry")
+    deployed = Deployed(example("model_registration/own_artifact"), "registry")
     output(deployed.run(sagemaker))
     sagemaker.packages[0]["ModelApprovalStatus"] = "Rejected"
     document = deployed.run(sagemaker)

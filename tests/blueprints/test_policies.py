@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import cfnlint
 import pytest
-from walking import EXAMPLES, FRAME_STAGES, frame_of, templates
+from resolving import resolved, stack_of
+from walking import EXAMPLES, FRAME_STAGES, Example, frame_of, templates
 
 # Actions without a resource level (Service Authorization Reference); with conditions where AWS has some.
 NO_RESOURCE_LEVEL = {
@@ -107,3 +112,68 @@ def test_the_wildcards_in_parameters_are_the_documented_ones() -> None:
                 }
     # A package named by its ARN alone does not tell its image: the README of the blueprint says so.
     assert found == {("realtime_inference", "ImageRepositoryArn")}
+
+
+# ---- actions and what they act on ----
+
+
+@cache
+def authorization() -> Any:
+    """The Service Authorization Reference, as cfn-lint carries it: actions, and the ARNs they can be limited to."""
+    return json.loads((Path(cfnlint.__file__).parent / "data/AdditionalSpecs/Policies.json").read_text())
+
+
+def arns_of(action: str) -> list[re.Pattern[str]]:
+    """The ARNs an action can be limited to; none when it has no resource level."""
+    service, _, name = action.partition(":")
+    about = authorization()[service]
+    formats = [
+        form
+        for kind in about["Actions"][name.lower()].get("Resources", [])
+        for form in about["Resources"].get(kind, {}).get("ARNFormats", [])
+    ]
+    return [re.compile(re.sub(r"\$\{\w+\}", "[^:]*", form)) for form in formats]
+
+
+def effective_statements(resources: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for properties in resources.values():
+        for policy in properties.get("Policies", []):
+            yield from policy["PolicyDocument"]["Statement"]
+
+
+def assert_limits_apply(statement: dict[str, Any]) -> None:
+    """A statement grants an action only on ARNs of a kind that the action knows; on others it grants nothing."""
+    for action in listed(statement["Action"]):
+        known = arns_of(action)
+        if "*" in listed(statement["Resource"]):
+            assert not known or action in NO_RESOURCE_LEVEL, action
+        else:
+            named = listed(statement["Resource"])
+            assert any(pattern.fullmatch(arn) for pattern in known for arn in named), (action, named)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_every_grant_is_one(example: Example) -> None:
+    for pipeline in example.plan.pipelines:
+        for stage in range(len(pipeline.stacks)):
+            for statement in effective_statements(stack_of(example, pipeline, stage=stage)):
+                assert_limits_apply(statement)
+
+
+def test_every_grant_of_the_pipeline_is_one() -> None:
+    for example in EXAMPLES:
+        for statement in effective_statements(
+            resolved(example.rendering.pipeline_template, example.plan.pipeline_parameters)
+        ):
+            assert_limits_apply(statement)
+
+
+def test_policies_fit_into_a_role() -> None:
+    """IAM: the inline policies of a role hold at most 10,240 characters, blanks not counted."""
+    for example in EXAMPLES:
+        for pipeline in example.plan.pipelines:
+            for name, properties in stack_of(example, pipeline).items():
+                size = sum(
+                    len(json.dumps(p["PolicyDocument"]).replace(" ", "")) for p in properties.get("Policies", [])
+                )
+                assert size <= 10_240, (str(example), name, size)
