@@ -33,6 +33,8 @@ def test_the_life_of_a_pipeline(project: Project) -> None:
     }  # fmt: skip
     changed = api.update_pipeline(pipeline=project.declare(approval("Review")))
     assert changed["pipeline"]["version"] == 2
+    same = api.update_pipeline(pipeline=changed["pipeline"])
+    assert same["pipeline"] == changed["pipeline"]
     assert api.get_pipeline(name="p", version=1)["pipeline"]["stages"][1]["name"] == "Ask"
     assert refused(api.get_pipeline, name="p", version=3) == "PipelineVersionNotFoundException"
     api.tag_resource(resourceArn=ARN, tags=[{"key": "a", "value": "b"}])

@@ -55,12 +55,15 @@ class PipelineOperations(Operations):
         key = self.pipeline_key(call, definition["name"])
         with self.store.transaction():
             pipeline = self.engine.pipeline(key)
-            version = pipeline["version"] + 1
-            self.store.put(key, {**pipeline, "version": version, "updated": self.world.now()})
-            self._put_version(key, definition, version)
-            with self.engine.scene(key):
-                pass  # executions of the earlier version end where they are
-            self.poller.watch(key, definition)
+            version: int = pipeline["version"]
+            # AWS counts an update without a change too; here a request repeated after a crash must change nothing.
+            if {**definition, "version": version} != self.engine.definition(key, version):
+                version += 1
+                self.store.put(key, {**pipeline, "version": version, "updated": self.world.now()})
+                self._put_version(key, definition, version)
+                with self.engine.scene(key):
+                    pass  # executions of the earlier version end where they are
+                self.poller.watch(key, definition)
         return {"pipeline": self.engine.definition(key, version)}
 
     def _checked(self, call: Call, declaration: Document) -> Document:
