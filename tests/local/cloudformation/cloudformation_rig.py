@@ -103,6 +103,14 @@ class Cloud:
                 return str(event.get("ResourceStatusReason", ""))
         raise AssertionError(f"{logical} was never {status}: {self.history(stack)}")
 
+    def failures(self, stack: Any) -> list[str]:
+        """What went wrong, for the message of an assertion."""
+        return [
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
+            for event in self.events(stack)
+            if event["ResourceStatus"].endswith("_FAILED")
+        ]
+
     def physical(self, stack: Any, logical: str) -> str:
         """The physical id of a resource."""
         stack_id = stack if isinstance(stack, str) else stack["StackId"]

@@ -71,7 +71,6 @@ KEPT_KEYWORDS = frozenset(
         "type",
     }
 )
-NAMED_MEMBERS = frozenset({"properties", "patternProperties"})
 
 
 def main() -> None:
@@ -128,8 +127,10 @@ def _trimmed(node: Any) -> Any:
     for keyword, value in node.items():
         if keyword == "pattern" and not _readable(value):
             continue
-        if keyword in NAMED_MEMBERS:
+        if keyword == "properties":
             kept[keyword] = {name: _trimmed(member) for name, member in value.items()}
+        elif keyword == "patternProperties":
+            kept[keyword] = {name if _readable(name) else ".*": _trimmed(member) for name, member in value.items()}
         elif keyword in KEPT_KEYWORDS:
             kept[keyword] = _trimmed(value)
     for keyword in ("allOf", "anyOf", "oneOf"):

@@ -1,0 +1,729 @@
+"""Each resource type in a table: what is made, what an update changes in place, and that it goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from cloudformation_rig import HUB, Cloud, exists, outputs
+
+Read = Callable[[Cloud, str, str], Any]
+"""Reads something back with the type's own API, given the physical id and the stack's name."""
+
+
+@dataclass
+class Case:
+    """A resource before and after an update, with what its API says each time."""
+
+    type: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    read: Read
+    says_before: Any
+    says_after: Any
+    gone: Read
+    beside: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+    def template(self, properties: dict[str, Any]) -> dict[str, Any]:
+        return {"Resources": {**self.beside, "It": {"Type": self.type, "Properties": properties}}}
+
+
+def statement(**more: Any) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Sid": "s", "Effect": "Allow", "Principal": "*", **more}]}
+
+
+def trust(service: str) -> dict[str, Any]:
+    entry = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [entry]}
+
+
+def tags(**pairs: str) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in pairs.items()]
+
+
+def tag_map(found: list[dict[str, str]]) -> dict[str, str]:
+    return {
+        tag.get("Key", tag.get("key", tag.get("TagKey", ""))): next(
+            value for key, value in tag.items() if key.lower().endswith("value")
+        )
+        for tag in found
+    }
+
+
+TOPIC = {"Type": "AWS::SNS::Topic"}
+QUEUE = {"Type": "AWS::SQS::Queue"}
+LAMBDA_ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust("lambda.amazonaws.com")}}
+INLINE = "def handler(event, context):\n    return {'says': %r}\n"
+
+
+def function(**more: Any) -> dict[str, Any]:
+    properties = {
+        "Runtime": "python3.11",
+        "Handler": "index.handler",
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+        "Code": {"ZipFile": INLINE % "one"},
+    }
+    return {**properties, **more}
+
+
+FUNCTION = {"Type": "AWS::Lambda::Function", "Properties": function()}
+STATES_ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust("states.amazonaws.com")}}
+PASS = {"StartAt": "P", "States": {"P": {"Type": "Pass", "Result": "${Word}", "End": True}}}
+API_BODY = {
+    "openapi": "3.0.1",
+    "info": {"title": "it", "version": "1"},
+    "paths": {"/hello": {"get": {"responses": {}, "x-amazon-apigateway-integration": {"type": "mock"}}}},
+}
+API = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": API_BODY}}
+DEPLOYMENT = {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}}
+
+
+def attributes(client: str, call: str, parameter: str, member: str, *names: str) -> Read:
+    """Reads some attributes of what one describe call answers."""
+
+    def read(cloud: Cloud, physical: str, stack: str) -> Any:
+        answer = getattr(cloud.client(client), call)(**{parameter: physical})
+        found = answer[member] if member else answer
+        return [found.get(name) for name in names]
+
+    return read
+
+
+def absent(client: str, call: str, parameter: str) -> Read:
+    return lambda cloud, physical, stack: not exists(getattr(cloud.client(client), call), **{parameter: physical})
+
+
+def bucket_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    s3 = cloud.client("s3")
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=physical)["Rules"]
+    notifications = s3.get_bucket_notification_configuration(Bucket=physical)
+    return [
+        s3.get_bucket_versioning(Bucket=physical).get("Status"),
+        rules[0]["Expiration"]["Days"],
+        "EventBridgeConfiguration" in notifications,
+        [each["Events"] for each in notifications.get("QueueConfigurations", [])],
+        s3.get_bucket_encryption(Bucket=physical)["ServerSideEncryptionConfiguration"]["Rules"][0][
+            "ApplyServerSideEncryptionByDefault"
+        ]["SSEAlgorithm"],
+        exists(s3.get_public_access_block, Bucket=physical),
+        tag_map(s3.get_bucket_tagging(Bucket=physical)["TagSet"]),
+    ]
+
+
+def lifecycle(days: int) -> dict[str, Any]:
+    return {"Rules": [{"Id": "r", "Status": "Enabled", "Prefix": "p/", "ExpirationInDays": days}]}
+
+
+def encryption(algorithm: str) -> dict[str, Any]:
+    return {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}}]}
+
+
+def role_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    iam = cloud.client("iam")
+    role = iam.get_role(RoleName=physical)["Role"]
+    return [
+        role["Description"],
+        role["MaxSessionDuration"],
+        role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"],
+        sorted(iam.list_role_policies(RoleName=physical)["PolicyNames"]),
+        [each["PolicyName"] for each in iam.list_attached_role_policies(RoleName=physical)["AttachedPolicies"]],
+        tag_map(role.get("Tags", [])),
+    ]
+
+
+def policy(*actions: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
+
+
+def managed_policy_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    iam = cloud.client("iam")
+    version = iam.get_policy(PolicyArn=physical)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=physical, VersionId=version)["PolicyVersion"]["Document"]
+    holders = iam.list_entities_for_policy(PolicyArn=physical)["PolicyRoles"]
+    return [document["Statement"][0]["Action"], len(holders)]
+
+
+def inline_policy_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    iam, found = cloud.client("iam"), []
+    for role in iam.list_roles()["Roles"]:
+        if role["RoleName"].startswith(stack):
+            found += iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]
+    return found
+
+
+def key_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    kms = cloud.client("kms")
+    found = kms.describe_key(KeyId=physical)["KeyMetadata"]
+    return [
+        found["Description"],
+        kms.get_key_rotation_status(KeyId=physical)["KeyRotationEnabled"],
+        "kms:Decrypt" in kms.get_key_policy(KeyId=physical, PolicyName="default")["Policy"],
+        found["Enabled"],
+    ]
+
+
+def alias_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    kms = cloud.client("kms")
+    return kms.describe_key(KeyId=physical)["KeyMetadata"]["Description"]
+
+
+def rule_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    events = cloud.client("events")
+    rule = events.describe_rule(Name=physical)
+    found = events.list_targets_by_rule(Rule=physical)["Targets"]
+    return [json.loads(rule["EventPattern"]), rule["State"], sorted(target["Id"] for target in found)]
+
+
+def function_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    client = cloud.client("lambda")
+    found = client.get_function_configuration(FunctionName=physical)
+    answer = json.loads(client.invoke(FunctionName=physical)["Payload"].read())
+    return [answer["says"], found["MemorySize"], found.get("Environment", {}).get("Variables", {})]
+
+
+def permission_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    client = cloud.client("lambda")
+    for found in client.list_functions()["Functions"]:
+        if found["FunctionName"].startswith(f"{stack}-"):
+            if not exists(client.get_policy, FunctionName=found["FunctionName"]):
+                return []
+            statements = json.loads(client.get_policy(FunctionName=found["FunctionName"])["Policy"])["Statement"]
+            return [each["Principal"]["Service"] for each in statements]
+    return []
+
+
+def invoke_config_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    client = cloud.client("lambda")
+    name = next(
+        f["FunctionName"] for f in client.list_functions()["Functions"] if f["FunctionName"].startswith(f"{stack}-")
+    )
+    return client.get_function_event_invoke_config(FunctionName=name)["MaximumRetryAttempts"]
+
+
+def api_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    client = cloud.client("apigateway")
+    return [
+        client.get_rest_api(restApiId=physical)["name"],
+        sorted(each["path"] for each in client.get_resources(restApiId=physical)["items"]),
+    ]
+
+
+def api_of(cloud: Cloud, stack: str) -> str:
+    return cloud.physical(stack, "Api")
+
+
+def stage_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    stage = cloud.client("apigateway").get_stage(restApiId=api_of(cloud, stack), stageName=physical)
+    return [stage["variables"], stage.get("description", ""), stage["tracingEnabled"]]
+
+
+def machine_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    found = cloud.client("stepfunctions").describe_state_machine(stateMachineArn=physical)
+    return [json.loads(found["definition"])["States"]["P"]["Result"], found["loggingConfiguration"]["level"]]
+
+
+def repository_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    ecr = cloud.client("ecr")
+    found = ecr.describe_repositories(repositoryNames=[physical])["repositories"][0]
+    return [
+        found["imageTagMutability"],
+        exists(ecr.get_repository_policy, repositoryName=physical),
+        exists(ecr.get_lifecycle_policy, repositoryName=physical),
+    ]
+
+
+def log_group_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    found = cloud.client("logs").describe_log_groups(logGroupNamePrefix=physical)["logGroups"]
+    return [group.get("retentionInDays") for group in found]
+
+
+def alarm_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    found = cloud.client("cloudwatch").describe_alarms(AlarmNames=[physical])["MetricAlarms"]
+    return [(alarm["Threshold"], alarm["MetricName"]) for alarm in found]
+
+
+def alarm(threshold: float) -> dict[str, Any]:
+    return {
+        "ComparisonOperator": "GreaterThanThreshold",
+        "EvaluationPeriods": 1,
+        "MetricName": "m",
+        "Namespace": "n",
+        "Period": 60,
+        "Statistic": "Sum",
+        "Threshold": threshold,
+    }
+
+
+def subscription_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    found = cloud.client("sns").get_subscription_attributes(SubscriptionArn=physical)["Attributes"]
+    return [found["RawMessageDelivery"], json.loads(found.get("FilterPolicy", "{}"))]
+
+
+def subscription(**more: Any) -> dict[str, Any]:
+    endpoint = {"Fn::GetAtt": ["Queue", "Arn"]}
+    return {"TopicArn": {"Ref": "Topic"}, "Protocol": "sqs", "Endpoint": endpoint, **more}
+
+
+CASES = [
+    Case(
+        "AWS::S3::Bucket",
+        {
+            "VersioningConfiguration": {"Status": "Enabled"},
+            "LifecycleConfiguration": lifecycle(5),
+            "BucketEncryption": encryption("AES256"),
+            "PublicAccessBlockConfiguration": {"BlockPublicAcls": True},
+            "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
+            "Tags": tags(a="1", b="2"),
+        },
+        {
+            "LifecycleConfiguration": lifecycle(9),
+            "BucketEncryption": encryption("aws:kms"),
+            "NotificationConfiguration": {
+                "QueueConfigurations": [{"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["Queue", "Arn"]}}]
+            },
+            "Tags": tags(a="3"),
+        },
+        bucket_says,
+        ["Enabled", 5, True, [], "AES256", True, {"a": "1", "b": "2"}],
+        ["Suspended", 9, False, [["s3:ObjectCreated:*"]], "aws:kms", False, {"a": "3"}],
+        absent("s3", "head_bucket", "Bucket"),
+        {"Queue": QUEUE},
+    ),
+    Case(
+        "AWS::S3::BucketPolicy",
+        {"Bucket": {"Ref": "B"}, "PolicyDocument": statement(Action="s3:GetObject", Resource="*")},
+        {"Bucket": {"Ref": "B"}, "PolicyDocument": statement(Action="s3:PutObject", Resource="*")},
+        lambda cloud, physical, stack: "PutObject" in cloud.client("s3").get_bucket_policy(Bucket=physical)["Policy"],
+        False,
+        True,
+        absent("s3", "get_bucket_policy", "Bucket"),
+        {"B": {"Type": "AWS::S3::Bucket"}},
+    ),
+    Case(
+        "AWS::SNS::Topic",
+        {"DisplayName": "one", "Tags": tags(a="1")},
+        {"Tags": tags(b="2")},
+        lambda cloud, physical, stack: [
+            cloud.client("sns").get_topic_attributes(TopicArn=physical)["Attributes"]["DisplayName"],
+            tag_map(cloud.client("sns").list_tags_for_resource(ResourceArn=physical)["Tags"]),
+        ],
+        ["one", {"a": "1"}],
+        ["", {"b": "2"}],
+        absent("sns", "get_topic_attributes", "TopicArn"),
+    ),
+    Case(
+        "AWS::SNS::TopicPolicy",
+        {"Topics": [{"Ref": "Topic"}], "PolicyDocument": statement(Action="sns:Publish", Resource="*")},
+        {"Topics": [{"Ref": "Topic"}], "PolicyDocument": statement(Action="sns:Subscribe", Resource="*")},
+        lambda cloud, physical, stack: (
+            "sns:Subscribe"
+            in cloud.client("sns").get_topic_attributes(TopicArn=cloud.physical(stack, "Topic"))["Attributes"]["Policy"]
+        ),
+        False,
+        True,
+        lambda cloud, physical, stack: True,
+        {"Topic": TOPIC},
+    ),
+    Case(
+        "AWS::SNS::Subscription",
+        subscription(RawMessageDelivery=True),
+        subscription(RawMessageDelivery=False, FilterPolicy={"color": ["red"]}),
+        subscription_says,
+        ["true", {}],
+        ["false", {"color": ["red"]}],
+        absent("sns", "get_subscription_attributes", "SubscriptionArn"),
+        {"Topic": TOPIC, "Queue": QUEUE},
+    ),
+    Case(
+        "AWS::SQS::Queue",
+        {
+            "DelaySeconds": 5,
+            "RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": ["Dead", "Arn"]}, "maxReceiveCount": 3},
+        },
+        {"VisibilityTimeout": 60},
+        lambda cloud, physical, stack: (
+            lambda found: [
+                found["DelaySeconds"],
+                found["VisibilityTimeout"],
+                "maxReceiveCount" in found.get("RedrivePolicy", ""),
+            ]
+        )(cloud.client("sqs").get_queue_attributes(QueueUrl=physical, AttributeNames=["All"])["Attributes"]),
+        ["5", "30", True],
+        ["0", "60", False],
+        absent("sqs", "get_queue_attributes", "QueueUrl"),
+        {"Dead": QUEUE},
+    ),
+    Case(
+        "AWS::SQS::QueuePolicy",
+        {"Queues": [{"Ref": "Queue"}], "PolicyDocument": statement(Action="sqs:SendMessage", Resource="*")},
+        {"Queues": [{"Ref": "Queue"}], "PolicyDocument": statement(Action="sqs:ReceiveMessage", Resource="*")},
+        lambda cloud, physical, stack: (
+            "ReceiveMessage"
+            in cloud.client("sqs").get_queue_attributes(
+                QueueUrl=cloud.physical(stack, "Queue"), AttributeNames=["Policy"]
+            )["Attributes"]["Policy"]
+        ),
+        False,
+        True,
+        lambda cloud, physical, stack: True,
+        {"Queue": QUEUE},
+    ),
+    Case(
+        "AWS::IAM::Role",
+        {
+            "AssumeRolePolicyDocument": trust("lambda.amazonaws.com"),
+            "Description": "one",
+            "Policies": [
+                {"PolicyName": "a", "PolicyDocument": policy("s3:*")},
+                {"PolicyName": "b", "PolicyDocument": policy("s3:*")},
+            ],
+            "Tags": tags(a="1"),
+        },
+        {
+            "AssumeRolePolicyDocument": trust("states.amazonaws.com"),
+            "MaxSessionDuration": 7200,
+            "Policies": [
+                {"PolicyName": "b", "PolicyDocument": policy("s3:*")},
+                {"PolicyName": "c", "PolicyDocument": policy("s3:*")},
+            ],
+            "ManagedPolicyArns": [{"Ref": "Policy"}],
+        },
+        role_says,
+        ["one", 3600, "lambda.amazonaws.com", ["a", "b"], [], {"a": "1"}],
+        ["", 7200, "states.amazonaws.com", ["b", "c"], ["more"], {}],
+        absent("iam", "get_role", "RoleName"),
+        {
+            "Policy": {
+                "Type": "AWS::IAM::ManagedPolicy",
+                "Properties": {"ManagedPolicyName": "more", "PolicyDocument": policy("s3:*")},
+            }
+        },
+    ),
+    Case(
+        "AWS::IAM::ManagedPolicy",
+        {"PolicyDocument": policy("s3:GetObject"), "Roles": [{"Ref": "Role"}]},
+        {"PolicyDocument": policy("s3:PutObject")},
+        managed_policy_says,
+        [["s3:GetObject"], 1],
+        [["s3:PutObject"], 0],
+        absent("iam", "get_policy", "PolicyArn"),
+        {"Role": LAMBDA_ROLE},
+    ),
+    Case(
+        "AWS::IAM::Policy",
+        {"PolicyName": "first", "PolicyDocument": policy("s3:*"), "Roles": [{"Ref": "Role"}]},
+        {"PolicyName": "second", "PolicyDocument": policy("s3:*"), "Roles": [{"Ref": "Role"}]},
+        inline_policy_says,
+        ["first"],
+        ["second"],
+        lambda cloud, physical, stack: inline_policy_says(cloud, physical, stack) == [],
+        {"Role": LAMBDA_ROLE},
+    ),
+    Case(
+        "AWS::IAM::RolePolicy",
+        {"PolicyName": "one", "RoleName": {"Ref": "Role"}, "PolicyDocument": policy("s3:GetObject")},
+        {"PolicyName": "one", "RoleName": {"Ref": "Role"}, "PolicyDocument": policy("s3:PutObject")},
+        lambda cloud, physical, stack: cloud.client("iam").get_role_policy(
+            PolicyName=physical.split("|")[0], RoleName=physical.split("|")[1]
+        )["PolicyDocument"]["Statement"][0]["Action"],
+        ["s3:GetObject"],
+        ["s3:PutObject"],
+        lambda cloud, physical, stack: inline_policy_says(cloud, physical, stack) == [],
+        {"Role": LAMBDA_ROLE},
+    ),
+    Case(
+        "AWS::KMS::Key",
+        {"Description": "one", "EnableKeyRotation": True},
+        {"Description": "two", "Enabled": False, "KeyPolicy": statement(Action="kms:Decrypt", Resource="*")},
+        key_says,
+        ["one", True, False, True],
+        ["two", False, True, False],
+        lambda cloud, physical, stack: (
+            cloud.client("kms").describe_key(KeyId=physical)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+        ),
+    ),
+    Case(
+        "AWS::KMS::Alias",
+        {"AliasName": "alias/it", "TargetKeyId": {"Ref": "First"}},
+        {"AliasName": "alias/it", "TargetKeyId": {"Ref": "Second"}},
+        alias_says,
+        "first",
+        "second",
+        lambda cloud, physical, stack: physical not in str(cloud.client("kms").list_aliases()["Aliases"]),
+        {
+            "First": {"Type": "AWS::KMS::Key", "Properties": {"Description": "first"}},
+            "Second": {"Type": "AWS::KMS::Key", "Properties": {"Description": "second"}},
+        },
+    ),
+    Case(
+        "AWS::Logs::LogGroup",
+        {"LogGroupName": "/it", "RetentionInDays": 7},
+        {"LogGroupName": "/it"},
+        log_group_says,
+        [7],
+        [None],
+        lambda cloud, physical, stack: log_group_says(cloud, physical, stack) == [],
+    ),
+    Case(
+        "AWS::SSM::Parameter",
+        {"Type": "String", "Value": "one", "Tags": {"a": "1"}},
+        {"Type": "String", "Value": 2, "Tags": {"b": "2"}},
+        lambda cloud, physical, stack: [
+            cloud.client("ssm").get_parameter(Name=physical)["Parameter"]["Value"],
+            tag_map(
+                cloud.client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=physical)["TagList"]
+            ),
+        ],
+        ["one", {"a": "1"}],
+        ["2", {"b": "2"}],
+        absent("ssm", "get_parameter", "Name"),
+    ),
+    Case(
+        "AWS::SecretsManager::Secret",
+        {"SecretString": "one"},
+        {"GenerateSecretString": {"SecretStringTemplate": '{"user": "me"}', "GenerateStringKey": "password"}},
+        lambda cloud, physical, stack: cloud.client("secretsmanager").get_secret_value(SecretId=physical)[
+            "SecretString"
+        ][:14],
+        "one",
+        '{"user": "me",',
+        absent("secretsmanager", "describe_secret", "SecretId"),
+    ),
+    Case(
+        "AWS::CloudWatch::Alarm",
+        alarm(1),
+        alarm(2),
+        alarm_says,
+        [(1.0, "m")],
+        [(2.0, "m")],
+        lambda cloud, physical, stack: alarm_says(cloud, physical, stack) == [],
+    ),
+    Case(
+        "AWS::ECR::Repository",
+        {"ImageTagMutability": "IMMUTABLE", "RepositoryPolicyText": statement(Action="ecr:BatchGetImage")},
+        {
+            "LifecyclePolicy": {
+                "LifecyclePolicyText": json.dumps(
+                    {
+                        "rules": [
+                            {
+                                "rulePriority": 1,
+                                "action": {"type": "expire"},
+                                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5},
+                            }
+                        ]
+                    }
+                )
+            }
+        },
+        repository_says,
+        ["IMMUTABLE", True, False],
+        ["MUTABLE", False, True],
+        lambda cloud, physical, stack: (
+            not exists(cloud.client("ecr").describe_repositories, repositoryNames=[physical])
+        ),
+    ),
+    Case(
+        "AWS::Events::Rule",
+        {
+            "EventPattern": {"source": ["a"]},
+            "Targets": [{"Id": name, "Arn": {"Fn::GetAtt": ["Queue", "Arn"]}} for name in ("one", "two")],
+        },
+        {
+            "EventPattern": {"source": ["b"]},
+            "State": "DISABLED",
+            "Targets": [{"Id": name, "Arn": {"Fn::GetAtt": ["Queue", "Arn"]}} for name in ("two", "three")],
+        },
+        rule_says,
+        [{"source": ["a"]}, "ENABLED", ["one", "two"]],
+        [{"source": ["b"]}, "DISABLED", ["three", "two"]],
+        absent("events", "describe_rule", "Name"),
+        {"Queue": QUEUE},
+    ),
+    Case(
+        "AWS::Lambda::Function",
+        function(Environment={"Variables": {"NUMBER": 5}}),
+        function(MemorySize=256, Code={"ZipFile": INLINE % "two"}),
+        function_says,
+        ["one", 128, {"NUMBER": "5"}],
+        ["two", 256, {}],
+        absent("lambda", "get_function", "FunctionName"),
+        {"Role": LAMBDA_ROLE},
+    ),
+    Case(
+        "AWS::Lambda::Permission",
+        {"FunctionName": {"Ref": "Function"}, "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"},
+        {"FunctionName": {"Ref": "Function"}, "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com"},
+        permission_says,
+        ["s3.amazonaws.com"],
+        ["sns.amazonaws.com"],
+        lambda cloud, physical, stack: permission_says(cloud, physical, stack) == [],
+        {"Role": LAMBDA_ROLE, "Function": FUNCTION},
+    ),
+    Case(
+        "AWS::Lambda::EventInvokeConfig",
+        {"FunctionName": {"Ref": "Function"}, "Qualifier": "$LATEST", "MaximumRetryAttempts": 0},
+        {"FunctionName": {"Ref": "Function"}, "Qualifier": "$LATEST", "MaximumRetryAttempts": 1},
+        invoke_config_says,
+        0,
+        1,
+        lambda cloud, physical, stack: True,
+        {"Role": LAMBDA_ROLE, "Function": FUNCTION},
+    ),
+    Case(
+        "AWS::ApiGateway::RestApi",
+        {"Name": "first", "Body": API_BODY},
+        {"Name": "second", "Body": {**API_BODY, "paths": {"/other": API_BODY["paths"]["/hello"]}}},  # type: ignore[index]
+        api_says,
+        ["first", ["/", "/hello"]],
+        ["second", ["/", "/other"]],
+        absent("apigateway", "get_rest_api", "restApiId"),
+    ),
+    Case(
+        "AWS::ApiGateway::Stage",
+        {
+            "RestApiId": {"Ref": "Api"},
+            "DeploymentId": {"Ref": "D"},
+            "StageName": "s",
+            "Variables": {"a": "1", "b": "2"},
+        },
+        {
+            "RestApiId": {"Ref": "Api"},
+            "DeploymentId": {"Ref": "D"},
+            "StageName": "s",
+            "Variables": {"a": "3"},
+            "Description": "x",
+            "TracingEnabled": True,
+        },
+        stage_says,
+        [{"a": "1", "b": "2"}, "", False],
+        [{"a": "3"}, "x", True],
+        lambda cloud, physical, stack: True,
+        {"Api": API, "D": DEPLOYMENT},
+    ),
+    Case(
+        "AWS::ApiGateway::Account",
+        {"CloudWatchRoleArn": f"arn:aws:iam::{HUB}:role/one"},
+        {"CloudWatchRoleArn": f"arn:aws:iam::{HUB}:role/two"},
+        lambda cloud, physical, stack: cloud.client("apigateway").get_account()["cloudwatchRoleArn"].rpartition("/")[2],
+        "one",
+        "two",
+        lambda cloud, physical, stack: True,
+    ),
+    Case(
+        "AWS::StepFunctions::StateMachine",
+        {"RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}, "Definition": PASS, "DefinitionSubstitutions": {"Word": "one"}},
+        {
+            "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+            "DefinitionString": json.dumps(PASS),
+            "DefinitionSubstitutions": {"Word": {"Ref": "AWS::Region"}},
+            "LoggingConfiguration": {
+                "Level": "ERROR",
+                "IncludeExecutionData": False,
+                "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": ["Logs", "Arn"]}}}],
+            },
+        },
+        machine_says,
+        ["one", "OFF"],
+        ["us-east-1", "ERROR"],
+        absent("stepfunctions", "describe_state_machine", "stateMachineArn"),
+        {"Role": STATES_ROLE, "Logs": {"Type": "AWS::Logs::LogGroup"}},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.type for case in CASES])
+def test_made_changed_and_removed(cloud: Cloud, case: Case) -> None:
+    name = cloud.name("kind")
+    stack = cloud.create(case.template(case.before), name, Capabilities=["CAPABILITY_NAMED_IAM"])
+    assert stack["StackStatus"] == "CREATE_COMPLETE", cloud.failures(stack)
+    physical = cloud.physical(stack, "It")
+    assert case.read(cloud, physical, name) == case.says_before
+    stack = cloud.update(stack, case.template(case.after), Capabilities=["CAPABILITY_NAMED_IAM"])
+    assert stack["StackStatus"] == "UPDATE_COMPLETE", cloud.failures(stack)
+    physical = cloud.physical(stack, "It")
+    assert case.read(cloud, physical, name) == case.says_after
+    only_the_rest = {"Resources": {**case.beside, "Other": TOPIC}}
+    stack = cloud.update(stack, only_the_rest, Capabilities=["CAPABILITY_NAMED_IAM"])
+    assert stack["StackStatus"] == "UPDATE_COMPLETE", cloud.failures(stack)
+    assert case.gone(cloud, physical, name)
+    stack = cloud.delete(stack)
+    assert stack["StackStatus"] == "DELETE_COMPLETE", cloud.failures(stack)
+
+
+def test_versions_and_aliases_of_functions(cloud: Cloud) -> None:
+    template = {
+        "Resources": {
+            "Role": LAMBDA_ROLE,
+            "Function": FUNCTION,
+            "Version": {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "Function"}}},
+            "Alias": {
+                "Type": "AWS::Lambda::Alias",
+                "Properties": {
+                    "FunctionName": {"Ref": "Function"},
+                    "FunctionVersion": {"Fn::GetAtt": ["Version", "Version"]},
+                    "Name": "live",
+                },
+            },
+        },
+        "Outputs": {"Alias": {"Value": {"Ref": "Alias"}}, "Version": {"Value": {"Fn::GetAtt": ["Version", "Version"]}}},
+    }
+    stack = cloud.create(template, Capabilities=["CAPABILITY_IAM"])
+    assert stack["StackStatus"] == "CREATE_COMPLETE", cloud.failures(stack)
+    assert outputs(stack)["Version"] == "1"
+    alias = outputs(stack)["Alias"]
+    answer = json.loads(cloud.client("lambda").invoke(FunctionName=alias)["Payload"].read())
+    assert answer == {"says": "one"}
+    assert cloud.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_an_api_answers_through_its_stage(cloud: Cloud) -> None:
+    integration = {
+        "type": "aws_proxy",
+        "httpMethod": "POST",
+        "uri": {
+            "Fn::Sub": "arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${Function.Arn}/invocations"
+        },
+    }
+    body = {**API_BODY, "paths": {"/hello": {"get": {"responses": {}, "x-amazon-apigateway-integration": integration}}}}
+    code = "import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': event['path']}\n"
+    template = {
+        "Resources": {
+            "Role": LAMBDA_ROLE,
+            "Function": {"Type": "AWS::Lambda::Function", "Properties": function(Code={"ZipFile": code})},
+            "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": body}},
+            "Allow": {
+                "Type": "AWS::Lambda::Permission",
+                "Properties": {
+                    "FunctionName": {"Ref": "Function"},
+                    "Action": "lambda:InvokeFunction",
+                    "Principal": "apigateway.amazonaws.com",
+                },
+            },
+            "D": DEPLOYMENT,
+            "Stage": {
+                "Type": "AWS::ApiGateway::Stage",
+                "Properties": {"RestApiId": {"Ref": "Api"}, "DeploymentId": {"Ref": "D"}, "StageName": "live"},
+            },
+        },
+    }
+    stack = cloud.create(template, Capabilities=["CAPABILITY_IAM"])
+    assert stack["StackStatus"] == "CREATE_COMPLETE", cloud.failures(stack)
+    url = f"{cloud.world.endpoint}/execute-api/{cloud.physical(stack, 'Api')}/live/hello"
+    with urlopen(Request(url)) as answer:
+        assert answer.read() == b"/hello"
+
+
+def test_a_state_machine_runs(cloud: Cloud) -> None:
+    case = next(case for case in CASES if case.type.endswith("StateMachine"))
+    stack = cloud.create(case.template(case.before), Capabilities=["CAPABILITY_IAM"])
+    states = cloud.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=cloud.physical(stack, "It"))["executionArn"]
+    while (found := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        pass
+    assert json.loads(found["output"]) == "one"
