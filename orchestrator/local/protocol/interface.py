@@ -10,6 +10,7 @@ from uuid import uuid4
 from botocore.model import OperationModel, ServiceModel
 
 from orchestrator.local.messages import Request, Response
+from orchestrator.local.protocol.validation import validate
 from orchestrator.local.service import ServiceError
 
 UNSUPPORTED = "UnsupportedOperation"
@@ -32,8 +33,14 @@ class Protocol(ABC):
         """The operation a request asks for; raises ServiceError when the service has none such."""
 
     @abstractmethod
+    def read(self, operation: OperationModel, request: Request) -> tuple[dict[str, Any], list[str]]:
+        """The operation's parameters, typed, and the paths of members it does not have; raises ServiceError."""
+
     def parse(self, operation: OperationModel, request: Request) -> dict[str, Any]:
         """The operation's parameters, typed and validated; raises ServiceError naming everything wrong."""
+        parameters, unknown = self.read(operation, request)
+        validate(operation.input_shape, parameters, self.validation_code, unknown)
+        return parameters
 
     @abstractmethod
     def respond(self, operation: OperationModel, result: Mapping[str, Any], request_id: str) -> Response:

@@ -10,7 +10,6 @@ from botocore.model import OperationModel, OperationNotFoundError
 
 from orchestrator.local.messages import Request, Response
 from orchestrator.local.protocol.interface import Protocol
-from orchestrator.local.protocol.validation import validate
 from orchestrator.local.protocol.values import Malformed, decode, encode
 from orchestrator.local.service import ServiceError
 
@@ -30,11 +29,8 @@ class JsonRpc(Protocol):
                 "UnknownOperationException", f"{self.model.service_name} has no operation {name}"
             ) from None
 
-    def parse(self, operation: OperationModel, request: Request) -> dict[str, Any]:
-        shape = operation.input_shape
-        parameters, unknown = read_body(shape, request.body)
-        validate(shape, parameters, self.validation_code, unknown)
-        return parameters
+    def read(self, operation: OperationModel, request: Request) -> tuple[dict[str, Any], list[str]]:
+        return read_body(operation.input_shape, request.body)
 
     def respond(self, operation: OperationModel, result: Mapping[str, Any], request_id: str) -> Response:
         shape = operation.output_shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,9 +12,11 @@ from botocore.model import OperationModel, OperationNotFoundError
 
 from orchestrator.local.messages import Request, Response
 from orchestrator.local.protocol.interface import Protocol
-from orchestrator.local.protocol.validation import validate
-from orchestrator.local.protocol.values import Malformed, decode_text, encode_time, scalar, wire_name
+from orchestrator.local.protocol.values import Malformed, decode_text, encode_time, scalar, type_in_words, wire_name
 from orchestrator.local.service import ServiceError
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""https://www.w3.org/TR/xml/#charsets"""
 
 Tree = dict[str, Any]
 """The form's dotted names as a tree: ``Tags.member.1.Key=a`` is {"Tags": {"member": {"1": {"Key": "a"}}}}."""
@@ -35,18 +38,16 @@ class Query(Protocol):
             message = f"Could not find operation {name} for version {self.model.api_version}"
             raise ServiceError("InvalidAction", message) from None
 
-    def parse(self, operation: OperationModel, request: Request) -> dict[str, Any]:
+    def read(self, operation: OperationModel, request: Request) -> tuple[dict[str, Any], list[str]]:
         tree: Tree = {}
         for name, text in _form(request):
             if name not in ("Action", "Version"):
                 _plant(tree, name, text)
         shape, unknown = operation.input_shape, list[str]()
         try:
-            parameters = _read_structure(shape, tree, "", unknown) if shape else {}
+            return (_read_structure(shape, tree, "", unknown) if shape else {}), unknown
         except Malformed as problem:
             raise ServiceError("MalformedInput", str(problem)) from None
-        validate(shape, parameters, self.validation_code, unknown)
-        return parameters
 
     def respond(self, operation: OperationModel, result: Mapping[str, Any], request_id: str) -> Response:
         shape = operation.output_shape
@@ -96,7 +97,7 @@ def _read(shape: Any, tree: Any, path: str, unknown: list[str]) -> Any:
         case "map":
             return _read_map(shape, tree, path, unknown)
     if not isinstance(tree, str):
-        raise Malformed(path, f"a {shape.type_name}")
+        raise Malformed(path, type_in_words(shape))
     return decode_text(shape, tree, path)
 
 
@@ -189,6 +190,5 @@ def _write_members(shape: Any, value: Mapping[str, Any], path: str) -> Iterator[
 
 
 def _text(value: str) -> str:
-    """XML text; a control character XML cannot carry becomes a question mark."""
-    cleaned = "".join("?" if ord(letter) < 32 and letter not in "\t\n\r" else letter for letter in value)
-    return escape(cleaned, {"\r": "&#13;"})
+    """XML text; a character that XML cannot carry becomes a question mark."""
+    return escape(NOT_XML.sub("?", value), {"\r": "&#13;"})

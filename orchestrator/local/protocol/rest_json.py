@@ -13,7 +13,6 @@ from orchestrator.local.messages import Request, Response
 from orchestrator.local.protocol.interface import Protocol
 from orchestrator.local.protocol.json_rpc import error_body, read_body
 from orchestrator.local.protocol.routes import Routes
-from orchestrator.local.protocol.validation import validate
 from orchestrator.local.protocol.values import Malformed, decode_text, encode, encode_time, scalar, wire_name
 from orchestrator.local.service import ServiceError
 
@@ -35,19 +34,17 @@ class RestJson(Protocol):
             raise ServiceError("UnknownOperationException", message, 404)
         return found[0]
 
-    def parse(self, operation: OperationModel, request: Request) -> dict[str, Any]:
+    def read(self, operation: OperationModel, request: Request) -> tuple[dict[str, Any], list[str]]:
         shape = operation.input_shape
         if shape is None:
-            return {}
+            return {}, []
         found = self._routes.find(request)
         unknown: list[str] = []
         try:
             parameters = _read_located(shape, request, found[1] if found else {})
         except Malformed as problem:
             raise ServiceError("SerializationException", str(problem)) from None
-        parameters |= _read_payload(shape, request, unknown)
-        validate(shape, parameters, self.validation_code, unknown)
-        return parameters
+        return parameters | _read_payload(shape, request, unknown), unknown
 
     def respond(self, operation: OperationModel, result: Mapping[str, Any], request_id: str) -> Response:
         shape = operation.output_shape

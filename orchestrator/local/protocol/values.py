@@ -23,6 +23,11 @@ def wire_name(member: str, shape: Any) -> str:
     return str(shape.serialization.get("name", member))
 
 
+def type_in_words(shape: Any) -> str:
+    """The type of a shape with its article."""
+    return f"{'an' if shape.type_name[0] in 'aeiou' else 'a'} {shape.type_name}"
+
+
 def decode(shape: Any, value: Any, path: str, unknown: list[str]) -> Any:
     """A JSON value as the shape's Python value; members no shape has are added to ``unknown``.
 
@@ -79,7 +84,7 @@ def _decode_scalar(shape: Any, value: Any, path: str) -> Any:
                 raise Malformed(path, "base64 text") from None
         case "timestamp":
             return decode_time(value, path)
-    raise Malformed(path, f"a {shape.type_name}")
+    raise Malformed(path, type_in_words(shape))
 
 
 def decode_text(shape: Any, text: str, path: str) -> Any:
@@ -93,7 +98,7 @@ def decode_text(shape: Any, text: str, path: str) -> Any:
             case "float" | "double":
                 return float(text)
     except (KeyError, ValueError):
-        raise Malformed(path, f"a {shape.type_name}") from None
+        raise Malformed(path, type_in_words(shape)) from None
     return _decode_scalar(shape, text, path)
 
 
@@ -159,7 +164,7 @@ def scalar(shape: Any, value: Any, path: str) -> Any:
 
 def _expect(right: bool, shape: Any, value: Any, path: str) -> None:
     if not right:
-        raise TypeError(f"the answer's {path or 'root'} must be a {shape.type_name}, not {value!r:.80}")
+        raise TypeError(f"the answer's {path or 'root'} must be {type_in_words(shape)}, not {value!r:.80}")
 
 
 def encode_time(value: Any, form: str, path: str) -> Any:
