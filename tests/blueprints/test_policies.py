@@ -32,6 +32,7 @@ NO_RESOURCE_LEVEL = {
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
     "sagemaker:ListTrainingJobs",
+    "sagemaker:ListTransformJobs",
 }
 ALL_TEMPLATES = {
     **{f"{example}/{name}": body for example in EXAMPLES for name, body in templates(example.rendering).items()},
@@ -111,7 +112,7 @@ def test_the_wildcards_in_parameters_are_the_documented_ones() -> None:
                     if "*" in value and name != "ReadableObjects"
                 }
     # A package named by its ARN alone does not tell its image: the README of the blueprint says so.
-    assert found == {("realtime_inference", "ImageRepositoryArn")}
+    assert found == {("batch_inference", "ImageRepositoryArn"), ("realtime_inference", "ImageRepositoryArn")}
 
 
 # ---- actions and what they act on ----
