@@ -74,10 +74,11 @@ def function(**more: Any) -> dict[str, Any]:
 FUNCTION = {"Type": "AWS::Lambda::Function", "Properties": function()}
 STATES_ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust("states.amazonaws.com")}}
 PASS = {"StartAt": "P", "States": {"P": {"Type": "Pass", "Result": "${Word}", "End": True}}}
+HTTP = {"type": "http", "httpMethod": "GET", "uri": "https://example.com"}
 API_BODY = {
     "openapi": "3.0.1",
     "info": {"title": "it", "version": "1"},
-    "paths": {"/hello": {"get": {"responses": {}, "x-amazon-apigateway-integration": {"type": "mock"}}}},
+    "paths": {"/hello": {"get": {"responses": {}, "x-amazon-apigateway-integration": HTTP}}},
 }
 API = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": API_BODY}}
 DEPLOYMENT = {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}}

@@ -22,7 +22,7 @@ STACK_TASK = "cloudformation.stack"
 RESOURCE_TASK = "cloudformation.resource"
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 3 * 3600.0
-MOST_TRIES = 6
+MOST_TRIES = 4
 NOT_IMPLEMENTED = 501
 BUSY_CODES = frozenset(
     {
