@@ -30,8 +30,10 @@ LOGGER = logging.getLogger(__name__)
 
 
 class Engine:
-    """Everything durable about pipelines; the documents are named ``pipeline``, ``pipeline/execution`` and
-    ``pipeline/execution/action``."""
+    """Everything durable about pipelines.
+
+    Documents are named ``pipeline``, ``pipeline/version``, ``pipeline/execution`` and ``pipeline/execution/action``.
+    """
 
     def __init__(self, world: World, types: ActionTypes) -> None:
         self.world = world

@@ -117,7 +117,7 @@ class Scene:
             "output-artifacts": _artifacts(action["outputs"]) if action["status"] == SUCCEEDED else [],
         }
         result = {
-            "external-execution-id": action.get("external"),
+            "external-execution-id": action.get("external") or action["memory"].get("external"),
             "external-execution-summary": action.get("error", {}).get("message") or action.get("summary"),
             "error-code": action.get("error", {}).get("code"),
         }

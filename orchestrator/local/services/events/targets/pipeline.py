@@ -12,6 +12,7 @@ from orchestrator.local.services.events.target import Delivery, Target
 RULE_HEADER = "x-embedded-aws-rule"
 """Tells CodePipeline which rule starts the execution; AWS knows it from the caller."""
 STARTING = threading.local()
+"""``rule`` is the rule for which this thread is starting a pipeline, as clients are shared between threads."""
 
 
 class Pipeline(Target):
@@ -26,13 +27,17 @@ class Pipeline(Target):
         event_name = "before-call.codepipeline.StartPipelineExecution"
         client.meta.events.register(event_name, _name_rule, unique_id="embedded-aws-rule")
         STARTING.rule = delivery.rule_arn
-        client.start_pipeline_execution(
-            name=delivery.arn.resource, clientRequestToken=delivery.token, **_overrides(delivery)
-        )
+        try:
+            client.start_pipeline_execution(
+                name=delivery.arn.resource, clientRequestToken=delivery.token, **_overrides(delivery)
+            )
+        finally:
+            STARTING.rule = None
 
 
 def _name_rule(params: Mapping[str, Any], **_: object) -> None:
-    params["headers"][RULE_HEADER] = STARTING.rule
+    if rule := getattr(STARTING, "rule", None):
+        params["headers"][RULE_HEADER] = rule
 
 
 def _overrides(delivery: Delivery) -> dict[str, Any]:
