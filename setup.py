@@ -42,6 +42,7 @@ setup(
             "scikit-learn>=1.5",
             "uvicorn[standard]>=0.34",
         ],
+        "pytorch": ["torch>=2.6"],
         "test": [
             "pytest>=8.3",
             "pytest-xdist>=3.6",

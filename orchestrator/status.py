@@ -31,6 +31,8 @@ from orchestrator.runs import (
 )
 
 STACK_SUFFIX = "-codepipeline"
+METRICS = "Metrics"
+"""The result that says how good a model is: a JSON list of MetricName and Value."""
 REVIEW_CHANGE_SET = "mlops-review"
 NOT_YET = "pipeline cloudformation stack has not provisioned the pipeline yet."
 ENDED = {"Succeeded": "succeeded", "Failed": "failed", "Stopped": "stopped", "Stopping": "stopping"}
@@ -274,6 +276,8 @@ def _approval(aws: Aws, one: Waiting, done: Iterable[ActionRun], places: Iterabl
     changes: list[Mapping[str, str]] = []
     of_stacks = {place.stack: place for place in places}
     for action in done:
+        if METRICS in (action.variables or {}):  # of the training, which has a stage of its own
+            results.setdefault(METRICS, (action.variables or {})[METRICS])
         if action.stage != one.stage:
             continue
         if action.name == one.action:

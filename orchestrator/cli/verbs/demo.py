@@ -93,7 +93,8 @@ def _follow(walk: Any, project: str, clock: Clock, console: Console, *, interact
     failed = None
     for event in walk.follow(project, walk.wait_for_run(project)):
         if event.approval:
-            console.say(f"  {clock}  {event.stage:16} {event.action:22} waits for approval  {event.summary}")
+            console.say(f"  {clock}  {event.stage:16} {event.action:22} waits for approval")
+            _show_evidence(walk, project, event.action, console)
             _answer(walk, project, event.approval, console, interactive=interactive)
         elif event.status != "InProgress":
             console.say(f"  {clock}  {event.stage:16} {event.action:22} {event.status}  {event.summary}".rstrip())
@@ -102,6 +103,22 @@ def _follow(walk: Any, project: str, clock: Clock, console: Console, *, interact
         raise WalkFailed(
             f"{failed.stage}/{failed.action} of {project} failed: {failed.summary}", hint=f"mlops status {project}"
         )
+
+
+def _show_evidence(walk: Any, project: str, action: str, console: Console) -> None:
+    """What a reviewer looks at before answering: the model's metrics, or what would change in the stage."""
+    from orchestrator.aws import Aws
+    from orchestrator.cli.verbs.status import metrics
+    from orchestrator.status import project_status
+
+    walk.target.enter()
+    for approval in project_status(Aws(walk.target.settings()), project).approvals:
+        if approval.action != action:
+            continue
+        for line in metrics(approval):
+            console.say(f"             {line}")
+        for change in approval.changes:
+            console.say(f"             {change['action']:6} {change['type']}  {change['resource']}")
 
 
 def _answer(walk: Any, project: str, approval: Any, console: Console, *, interactive: bool) -> None:

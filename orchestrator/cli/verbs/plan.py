@@ -35,8 +35,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.profile or home.active() is not None:
         preview = plan_config(body, Aws(settings), settings, catalog)
         decided, outcome = preview.prepared.plan, preview.deployed.outcome
-        document["outcome"] = outcome
-        parts.append(SENTENCES[outcome].format(project=decided.project))
+        document |= {"outcome": outcome, "changes": preview.changes.as_dict()}
+        lines = [] if outcome == "created" else preview.changes.lines()
+        parts.append("\n  ".join([SENTENCES[outcome].format(project=decided.project), *lines]))
     else:
         decided = prepare(body, settings, catalog).plan
     rows = stack_rows(decided)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "what is true now"
 EXIT_FAILED = 7
+METRICS = "Metrics"
 BUSY = {"provisioning", "running", "stopping"}
 
 
@@ -70,10 +72,17 @@ def status_text(status: ProjectStatus) -> str:
     return "\n\n".join(parts)
 
 
+def metrics(approval: Approval) -> list[str]:
+    """``validation:auc = 0.99`` for each metric of the model that waits."""
+    found = json.loads(approval.results.get(METRICS, "[]"))
+    return [f"{metric['MetricName']} = {metric['Value']:.4g}" for metric in found]
+
+
 def approval_text(project_name: str, approval: Approval) -> str:
     """What waits, what to look at, and how to answer."""
     lines = [f"{paint('Waits for you', 'yellow')}: {approval.name}. {approval.message}".rstrip()]
-    lines += [f"  {name}: {value}" for name, value in approval.results.items()]
+    lines += [f"  {metric}" for metric in metrics(approval)]
+    lines += [f"  {name}: {value}" for name, value in approval.results.items() if name != METRICS]
     lines += [
         f"  {change['action']:7} {change['type']} {change['resource']}"
         + (" (replaced)" if change["replacement"] == "True" else "")
