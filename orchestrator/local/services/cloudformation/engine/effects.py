@@ -21,6 +21,7 @@ FORWARD = "forward"
 STACK_TASK = "cloudformation.stack"
 RESOURCE_TASK = "cloudformation.resource"
 POLL_SECONDS = 0.25
+NO_ANSWER_SECONDS = 0.1
 PATIENCE_SECONDS = 3 * 3600.0
 MOST_TRIES = 4
 NOT_IMPLEMENTED = 501
@@ -245,7 +246,7 @@ class Effects:
     def _failed(self, stack: Stack, resource: StackResource, work: Work, error: Exception) -> float | None:
         if isinstance(error, (ConnectionError, HTTPClientError)):
             LOGGER.info("no answer for %s of %s; again soon: %s", work.action, resource.logical, error)
-            return POLL_SECONDS * 2
+            return NO_ANSWER_SECONDS
         if isinstance(error, ClientError) and _busy(error) and work.tries < MOST_TRIES:
             return min(10.0, POLL_SECONDS * float(2**work.tries))
         verb = {"create": "CREATE", "delete": "DELETE", "discard": "DELETE"}.get(work.action, "UPDATE")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from botocore.exceptions import ConnectionError, HTTPClientError
+
 from orchestrator.local.service import ServiceError
 from orchestrator.local.services.cloudformation.engine import forward, removal, undo
 from orchestrator.local.services.cloudformation.engine.documents import NOTICES, Documents
@@ -12,6 +14,7 @@ from orchestrator.local.services.cloudformation.engine.run import Run
 from orchestrator.local.services.cloudformation.faults import invalid
 from orchestrator.local.store import Key
 
+NOTICE_RETRY_SECONDS = 1.0
 TIMED_OUT = "Stack creation time exceeded the specified timeout."
 ROLLING_BACK = " Rollback requested by user."
 
@@ -31,8 +34,12 @@ class Machine:
         tasks.register(RESOURCE_TASK, self._effects.step)
         tasks.register(NOTICES, self._notices)
 
-    def _notices(self, key: Key) -> None:
-        self._documents.send_notices(key)
+    def _notices(self, key: Key) -> float | None:
+        try:
+            self._documents.send_notices(key)
+        except (ConnectionError, HTTPClientError):
+            return NOTICE_RETRY_SECONDS
+        return None
 
     def step(self, key: Key) -> float | None:
         """Look at a stack, begin what can be begun, and move on when a phase is over."""

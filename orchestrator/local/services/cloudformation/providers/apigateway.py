@@ -159,7 +159,9 @@ class RestApi(Provider):
         return {"RestApiId": api, "RootResourceId": root}
 
     def delete(self, request: Request) -> None:
-        if_there(self.api(request).delete_rest_api, restApiId=request.physical_id)
+        client, api = self.api(request), request.physical_id
+        if found(lambda: client.get_rest_api(restApiId=api)):
+            if_there(client.delete_rest_api, restApiId=api)
 
 
 class Deployment(Provider):
