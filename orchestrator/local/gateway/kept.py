@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -97,6 +98,8 @@ class Kept:
                 return self._bucket_or_object(request, account)
             case "sns" if name == "Subscribe":
                 _check_subscription(request)
+            case "sts" if name == "GetCallerIdentity" and scope.access_key == account:
+                return _as_root(self._ask(request, account, "sts", name), account)
             case "sqs":
                 return self._queue(request, account, name)
         return self._ask(request, account, scope.service, name)
@@ -163,6 +166,15 @@ class Kept:
 
 def _with_body(request: Request, parameters: dict[str, object]) -> Request:
     return Request(request.method, request.target, request.headers, json.dumps(parameters).encode())
+
+
+def _as_root(answer: Answer, account: str) -> Answer:
+    """The identity of an account's own key, which moto does not know and makes up."""
+    body = re.sub(
+        rb"<Arn>arn:([\w-]+):sts::(\d+):user/moto</Arn>", rb"<Arn>arn:\1:iam::\2:root</Arn>", answer.response.body
+    )
+    body = re.sub(rb"<UserId>[^<]*</UserId>", f"<UserId>{account}</UserId>".encode(), body)
+    return Answer(Response(answer.response.status, answer.response.headers, body))
 
 
 def _bucket(request: Request) -> str:

@@ -26,7 +26,9 @@ def client_with(aws, service, access_key, **more):
 
 def test_twelve_digits_are_the_account(aws):
     for account in ("111111111111", "222222222222", "987654321098"):
-        assert client_with(aws, "sts", account).get_caller_identity()["Account"] == account
+        identity = client_with(aws, "sts", account).get_caller_identity()
+        assert (identity["Account"], identity["UserId"]) == (account, account)
+        assert identity["Arn"] == f"arn:aws:iam::{account}:root"
 
 
 def test_a_temporary_key_carries_its_account(aws):

@@ -138,3 +138,20 @@ def test_nothing_is_performed_before_a_start(tmp_path):
     journal = Journal(tmp_path / "journal", ask)
     with pytest.raises(RuntimeError, match="recover"):
         journal.perform(put("/bucket"), ACCOUNT)
+
+
+def test_a_read_that_meets_a_writer_is_repeated(tmp_path):
+    troubles = [RuntimeError("dictionary changed size during iteration")]
+
+    def moto(request, account):
+        if request.method == "GET" and troubles:
+            raise troubles.pop()
+        return ask(request, account)
+
+    journal = Journal(tmp_path / "journal", moto)
+    journal.recover()
+    assert journal.perform(Request("GET", "/", put("/").headers), ACCOUNT).response.status == 200
+    troubles.append(NotImplementedError("never"))
+    with pytest.raises(NotImplementedError):
+        journal.perform(Request("GET", "/", put("/").headers), ACCOUNT)
+    journal.close()
