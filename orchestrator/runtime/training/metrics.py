@@ -50,6 +50,16 @@ def final_values(lines: Iterable[str], definitions: Sequence[Mapping[str, str]],
     return [{"MetricName": name, "Value": last[name], "Timestamp": now} for name, _ in patterns if name in last]
 
 
+def values_of(lines: Iterable[str], regex: str) -> Iterator[float]:
+    """Every value of one metric, in the order in which it was printed."""
+    pattern = re.compile(regex)
+    for line in lines:
+        match = pattern.search(line)
+        value = _number(match[1] if match and pattern.groups else None)
+        if value is not None:
+            yield value
+
+
 def _number(text: str | None) -> float | None:
     try:
         return None if text is None else float(text)

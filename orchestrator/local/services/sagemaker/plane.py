@@ -49,6 +49,7 @@ class Resource:
 
 
 TRAINING_JOB = Resource("TrainingJob", "training-job", "training job", ascending=True)
+TUNING_JOB = Resource("HyperParameterTuningJob", "hyper-parameter-tuning-job", "hyperparameter tuning job")
 TRANSFORM_JOB = Resource("TransformJob", "transform-job", "transform job")
 MODEL = Resource("Model", "model", "model")
 ENDPOINT_CONFIG = Resource("EndpointConfig", "endpoint-config", "endpoint configuration")
@@ -57,7 +58,7 @@ GROUP = Resource("ModelPackageGroup", "model-package-group", "model package grou
 PACKAGE = Resource("ModelPackage", "model-package", "model package", ascending=True)
 RESOURCES = {
     resource.slug: resource
-    for resource in (TRAINING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, GROUP, PACKAGE)
+    for resource in (TRAINING_JOB, TUNING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, GROUP, PACKAGE)
 }
 
 
@@ -156,6 +157,8 @@ def taken(resource: Resource, key: Key) -> ServiceError:
             "Training job names must be unique within an AWS account and region, and a training job with this name"
             f" already exists ({resource.arn(key)})",
         )
+    if resource is TUNING_JOB:
+        return ServiceError("ResourceInUse", f"A hyperparameter tuning job with this name already exists: {key.name}")
     if resource is GROUP:
         return invalid(f"Model Package Group already exists: {resource.arn(key)}")
     return invalid(f'Cannot create already existing {resource.noun} "{resource.arn(key)}".')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.local.services.sagemaker import endpoints, training_jobs, transform_jobs
+from orchestrator.local.services.sagemaker import endpoints, training_jobs, transform_jobs, tuning_jobs
 from orchestrator.local.services.sagemaker.capture import TASK as CAPTURE_TASK
 from orchestrator.local.services.sagemaker.capture import Capture
 from orchestrator.local.services.sagemaker.endpoint_configs import EndpointConfigs
@@ -15,10 +15,11 @@ from orchestrator.local.services.sagemaker.plane import EVENTS_TASK
 from orchestrator.local.services.sagemaker.tags import Tags
 from orchestrator.local.services.sagemaker.training_life import TrainingLife
 from orchestrator.local.services.sagemaker.transform_life import TransformLife
+from orchestrator.local.services.sagemaker.tuning_life import TuningLife
 
 
 class SageMaker(
-    training_jobs.TrainingJobs,
+    tuning_jobs.TuningJobs,
     transform_jobs.TransformJobs,
     Models,
     EndpointConfigs,
@@ -27,13 +28,14 @@ class SageMaker(
     Packages,
     Tags,
 ):
-    """Training and transform jobs, models, endpoints and the model registry. What is not here is refused by name."""
+    """Training, tuning and transform jobs, models, endpoints, the model registry. All else is refused by name."""
 
     def register_tasks(self) -> None:
         logs, capture = LogShipper(self.world), Capture(self.world)
         self._endpoint_life = EndpointLife(self, logs, capture)
         self.tasks.register(EVENTS_TASK, Sender(self.world).step)
         self.tasks.register(training_jobs.TASK, TrainingLife(self, logs).step)
+        self.tasks.register(tuning_jobs.TASK, TuningLife(self).step)
         self.tasks.register(transform_jobs.TASK, TransformLife(self, logs).step)
         self.tasks.register(endpoints.TASK, self._endpoint_life.step)
         self.tasks.register(CAPTURE_TASK, capture.step)

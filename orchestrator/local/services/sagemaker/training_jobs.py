@@ -43,10 +43,7 @@ class TrainingJobs(Plane):
 
     def CreateTrainingJob(self, call: Call, parameters: dict[str, Any]) -> dict[str, Any]:
         key = self.at(call, TRAINING_JOB, parameters["TrainingJobName"])
-        _check_supported(parameters)
-        algorithm = self._check_algorithm(parameters)
-        check_role(self.world, call, parameters["RoleArn"])
-        self._check_channels(call, parameters)
+        algorithm = self.checked_algorithm(call, parameters)
         now = self.now()
         output = parameters["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         with self.store.transaction():
@@ -101,6 +98,14 @@ class TrainingJobs(Plane):
             )
         self.store.delete(key)
         return {}
+
+    def checked_algorithm(self, call: Call, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The algorithm of a request, which is refused here if it cannot become a training job."""
+        _check_supported(parameters)
+        algorithm = self._check_algorithm(parameters)
+        check_role(self.world, call, parameters["RoleArn"])
+        self._check_channels(call, parameters)
+        return algorithm
 
     def _check_algorithm(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The algorithm with the metrics it brings along; raises for an image that cannot train here."""
