@@ -115,6 +115,8 @@ class Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "EmbeddedAWS"
     sys_version = ""
+    error_content_type = "application/xml"
+    error_message_format = "<Error><Code>BadRequest</Code><Message>%(message)s</Message></Error>"
     wbufsize = 64 * 1024
     disable_nagle_algorithm = True  # with it a small answer waits 40 ms for the client's acknowledgement
     timeout = IDLE_SECONDS

@@ -64,9 +64,7 @@ class Journal:
         for record in logs.read(self._path("log")):
             replay.requests += 1
             request, account = self._request(record)
-            with moment(record["time"], record["seed"]):
-                answer = self._moto(request, account)
-            if [answer.response.status, zlib.crc32(answer.response.body)] != record["answer"]:
+            if self._repeat(request, account, record) != record["answer"]:
                 name = f"{account} {request.method} {request.raw_path} {mutations.operation_name(request)}"
                 replay.differing.append(name)
                 LOGGER.warning("answered otherwise than before the restart: %s", name)
@@ -74,6 +72,14 @@ class Journal:
         self._log.records = replay.requests
         self._delete_old()
         return replay
+
+    def _repeat(self, request: Request, account: str, record: logs.Record) -> list[int]:
+        try:
+            with moment(record["time"], record["seed"]):
+                return _fingerprint(self._moto(request, account))
+        except Exception:  # a moto that is not quite the one that wrote the log
+            LOGGER.exception("a logged request failed")
+            return []
 
     def perform(self, request: Request, account: str) -> Answer:
         """moto's answer; when it changed something, that is on disk."""
@@ -104,7 +110,7 @@ class Journal:
                 return answer
             record = {"time": at, "seed": seed, "account": account, **body}
             record |= {"method": request.method, "target": request.target, "headers": request.headers}
-            record["answer"] = [answer.response.status, zlib.crc32(answer.response.body)]
+            record["answer"] = _fingerprint(answer)
             position = self._guarded(lambda: log.append(record))
             if log.records >= self._records_per_log or mutations.cannot_be_repeated(request):
                 self._snapshot(needed=mutations.cannot_be_repeated(request))
@@ -166,9 +172,17 @@ class Journal:
                 path.unlink()
 
     def _request(self, record: logs.Record) -> tuple[Request, str]:
-        body = self._blobs.get(record["blob"]) if "blob" in record else base64.b64decode(record["body"])
+        try:
+            body = self._blobs.get(record["blob"]) if "blob" in record else base64.b64decode(record["body"])
+        except FileNotFoundError as missing:
+            raise logs.DamagedLog(f"{missing.filename}, a body of {self._path('log')}, is missing") from None
         headers = tuple((name, value) for name, value in record["headers"])
         return Request(record["method"], record["target"], headers, body), record["account"]
+
+
+def _fingerprint(answer: Answer) -> list[int]:
+    """By which a repeated answer is known to be the same."""
+    return [answer.response.status, zlib.crc32(answer.response.body)]
 
 
 def _number(path: Path) -> int:

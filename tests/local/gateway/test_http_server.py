@@ -106,6 +106,12 @@ def test_bodies_whose_end_cannot_be_told_end_the_connection(serve, head):
     assert b" 400 " in answer and b" 200 " not in answer and not calls
 
 
+@pytest.mark.parametrize("line", [b"NONSENSE", b"GET / HTTP/9.9", b"GET /" + b"x" * 70000 + b" HTTP/1.1"])
+def test_what_is_no_http_is_refused_without_a_page(serve, line):
+    answer = raw(serve(echo), line + b"\r\n\r\n")
+    assert b"<Error><Code>BadRequest</Code>" in answer and b"html" not in answer.lower()
+
+
 def test_stop_lets_a_running_request_finish_and_closes_idle_connections(serve):
     inside, go = threading.Event(), threading.Event()
 

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.local.journal import moto_app, snapshot
 from orchestrator.local.journal.journal import Journal
+from orchestrator.local.journal.log import DamagedLog
 from orchestrator.local.messages import Request
 from orchestrator.local.service import ServiceError
 
@@ -132,6 +133,27 @@ def test_an_answer_that_differs_is_told(start, tmp_path, caplog):
     assert other.recover().differing == [f"{ACCOUNT} PUT /bucket "]
     other.close()
     assert "answered otherwise than before" in caplog.text
+
+
+def test_a_logged_request_that_fails_now_does_not_stop_the_start(start, tmp_path):
+    start().perform(put("/bucket"), ACCOUNT)
+
+    def fail(request, account):
+        raise KeyError("another moto")
+
+    other = Journal(tmp_path / "journal", fail)
+    assert len(other.recover().differing) == 1
+    other.close()
+
+
+def test_a_missing_body_is_named(start, tmp_path):
+    journal = start()
+    journal.perform(put("/bucket"), ACCOUNT)
+    journal.perform(put("/bucket/k", b"x" * 20_000), ACCOUNT)
+    (blob,) = (tmp_path / "journal" / "blobs").iterdir()
+    blob.unlink()
+    with pytest.raises(DamagedLog, match=f"{blob.name}, a body of .*log-000000, is missing"):
+        start()
 
 
 def test_nothing_is_performed_before_a_start(tmp_path):
