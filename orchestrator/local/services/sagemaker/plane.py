@@ -56,9 +56,21 @@ ENDPOINT_CONFIG = Resource("EndpointConfig", "endpoint-config", "endpoint config
 ENDPOINT = Resource("Endpoint", "endpoint", "endpoint")
 GROUP = Resource("ModelPackageGroup", "model-package-group", "model package group", ascending=True)
 PACKAGE = Resource("ModelPackage", "model-package", "model package", ascending=True)
+MODEL_CARD = Resource("ModelCard", "model-card", "model card")
+CARD_EXPORT = Resource("ModelCardExportJob", "model-card", "model card export job")
 RESOURCES = {
     resource.slug: resource
-    for resource in (TRAINING_JOB, TUNING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, GROUP, PACKAGE)
+    for resource in (
+        TRAINING_JOB,
+        TUNING_JOB,
+        TRANSFORM_JOB,
+        MODEL,
+        ENDPOINT_CONFIG,
+        ENDPOINT,
+        GROUP,
+        PACKAGE,
+        MODEL_CARD,
+    )
 }
 
 

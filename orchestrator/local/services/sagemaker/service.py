@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from orchestrator.local.services.sagemaker import endpoints, training_jobs, transform_jobs, tuning_jobs
+from orchestrator.local.services.sagemaker import card_exports, endpoints, training_jobs, transform_jobs, tuning_jobs
 from orchestrator.local.services.sagemaker.capture import TASK as CAPTURE_TASK
 from orchestrator.local.services.sagemaker.capture import Capture
 from orchestrator.local.services.sagemaker.endpoint_configs import EndpointConfigs
 from orchestrator.local.services.sagemaker.endpoint_life import EndpointLife
 from orchestrator.local.services.sagemaker.logs import LogShipper
+from orchestrator.local.services.sagemaker.model_cards import ModelCards
 from orchestrator.local.services.sagemaker.models import Models
 from orchestrator.local.services.sagemaker.outbox import Sender
 from orchestrator.local.services.sagemaker.packages import Groups, Packages
@@ -26,6 +27,8 @@ class SageMaker(
     endpoints.Endpoints,
     Groups,
     Packages,
+    ModelCards,
+    card_exports.ModelCardExports,
     Tags,
 ):
     """Training, tuning and transform jobs, models, endpoints, the model registry. All else is refused by name."""
@@ -39,6 +42,7 @@ class SageMaker(
         self.tasks.register(transform_jobs.TASK, TransformLife(self, logs).step)
         self.tasks.register(endpoints.TASK, self._endpoint_life.step)
         self.tasks.register(CAPTURE_TASK, capture.step)
+        self.tasks.register(card_exports.TASK, card_exports.ExportLife(self).step)
 
     def close(self) -> None:
         """End the endpoints' processes; the next start brings them back. Training jobs run on to their end."""
