@@ -19,8 +19,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from cloudformation_rig import REGION
 
-from orchestrator.local.embedded import EmbeddedAws, find_services
+from orchestrator.local.embedded import EmbeddedAws
 from orchestrator.local.service import Call
+from orchestrator.local.services import events, lambda_
 from orchestrator.local.services.cloudformation import CloudFormation
 from orchestrator.local.world import World
 
@@ -127,7 +128,7 @@ class Lives:
 
 @pytest.fixture(scope="module")
 def under(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    others = [kind for kind in find_services() if kind is not CloudFormation]
+    others = [events.SERVICE, lambda_.SERVICE]
     embedded = EmbeddedAws(tmp_path_factory.mktemp("under"), services=others)
     embedded.start()
     yield embedded.world
