@@ -93,6 +93,14 @@ class NotFound(OrchestratorError):
     title = "Not found"
 
 
+class MethodNotAllowed(OrchestratorError):
+    """The path exists, but not with this method."""
+
+    status = 405
+    exit_code = 2
+    title = "The path has no such method"
+
+
 class Conflict(OrchestratorError):
     """The thing exists but is in a state in which this cannot be done now."""
 

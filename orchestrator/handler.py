@@ -1,7 +1,7 @@
 """The Lambda's door: every kind of event becomes a call of ``flow`` or of a room, and every outcome an answer.
 
-API Gateway (``POST /provisionpipeline``, ``POST /pipelinestatus``, ``GET /health``) · S3 (a config was dropped) ·
-CodeCommit (a config was pushed) · CodePipeline (a job of a run; a run was stopped) · direct invocation with a config.
+API Gateway (the table in ``routes``) · S3 (a config was dropped) · CodeCommit (a config was pushed) · CodePipeline (a
+job of a run; a run was stopped) · direct invocation with a config.
 
 Logs are one JSON object a line and carry no payloads: a config may hold what is nobody's business.
 """
@@ -14,33 +14,30 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import unquote_plus
 
-from orchestrator import __version__, execute, flow, settings
+from orchestrator import answers, execute, routes, settings
 from orchestrator.aws import Aws
 from orchestrator.blueprint import Catalog, load_catalog
 from orchestrator.commits import CONFIG_FILE, Commit, parse
-from orchestrator.errors import AwsFailed, BadRequest, ConfigInvalid, Conflict, OrchestratorError
+from orchestrator.errors import (
+    AwsFailed,
+    BadRequest,
+    ConfigInvalid,
+    Conflict,
+    MethodNotAllowed,
+    OrchestratorError,
+)
 from orchestrator.settings import Settings
 from orchestrator.sources import with_uploaded_sources
-from orchestrator.status import old_pipeline_state
 
 Event = Mapping[str, Any]
 RESULT_SUFFIX = ".result.json"
 STOPPED = frozenset({"STOPPING", "STOPPED"})
 LONGEST_SUBJECT = 100
-
-WRONG_PATH = "Unacceptable event path. Path must be /provisionpipeline or /pipelinestatus"
-WRONG_EVENT = (
-    "Bad request format. Expected httpMethod or pipeline_type, received none. "
-    "Check documentation for API & config formats."
-)
-WRONG_TYPE = "Bad request format. Pipeline type not supported. Check documentation for API & config formats"
-MISSING = "Bad request. API body does not have the necessary parameter: {}"
 
 
 def handler(event: Event, context: Any) -> dict[str, Any] | None:
@@ -90,65 +87,49 @@ class Orchestrator:
     # ---- API Gateway and direct invocation: every outcome is an answer ----
 
     def _api(self, event: Event, request_id: str) -> dict[str, Any]:
-        method, path = event["httpMethod"], str(event.get("path", "")).rstrip("/")
-        if method == "GET" and path == "/health":
-            return _answer(200, {"status": "ok", "version": __version__})
-        routes = {"/provisionpipeline": self._provision, "/pipelinestatus": self._status}
+        method, path = str(event["httpMethod"]), str(event.get("path", "")).rstrip("/")
+        body: Any = None
 
-        def work() -> dict[str, Any]:
-            if method != "POST":
-                raise BadRequest(WRONG_EVENT)
-            if path not in routes:
-                raise BadRequest(WRONG_PATH)
-            return routes[path](_body(event), request_id)
+        def work() -> routes.Reply:
+            nonlocal body
+            found = routes.find(method, path)
+            if found is None:
+                return _no_route(method, path)
+            route, project = found
+            if route.request:
+                body = None if route.may_be_empty and not event.get("body") else _body(event)
+                routes.check(route, {} if body is None else body)
+            return route.work(self._request(body, project))
 
-        return self._answered(work, request_id)
+        return self._answered(work, request_id, lambda: body)
 
     def _direct(self, event: Event, request_id: str) -> dict[str, Any]:
-        def work() -> dict[str, Any]:
+        def work() -> routes.Reply:
             if "pipeline_type" not in event and "pipelines" not in event:
-                raise BadRequest(WRONG_EVENT)
-            return self._provision(dict(event), request_id)
+                raise BadRequest(answers.WRONG_EVENT)
+            return routes.PROVISION.work(self._request(dict(event)))
 
-        return self._answered(work, request_id)
+        return self._answered(work, request_id, lambda: event)
 
-    def _provision(self, body: Any, request_id: str) -> dict[str, Any]:
+    def _request(self, body: Any, project: str = "") -> routes.Request:
+        return routes.Request(self.settings, self.aws, self.catalog, body, project)
+
+    def _provisioned(self, body: Any) -> dict[str, Any]:
+        return routes.provisioned(body, self.settings, self.aws, self.catalog)
+
+    def _answered(self, work: Callable[[], routes.Reply], request_id: str, body: Callable[[], Any]) -> dict[str, Any]:
         try:
-            receipt = flow.provision_config(body, self.aws, self.settings, self.catalog)
-        except ConfigInvalid as error:
-            _log_error(error, request_id)
-            document = error_body(error, request_id, detailed=self.settings.detailed_errors)
-            if "detailedMessage" in document:
-                document["detailedMessage"] = old_text(error, body)
-            return _answer(error.status, document)
-        _log(project=receipt.project, provisioned=receipt.outcome, bundle=receipt.bundle_digest[:12])
-        return _answer(
-            200,
-            {
-                "message": receipt.message,
-                "pipeline_id": receipt.pipeline_id,
-                "project": receipt.project,
-                "outcome": receipt.outcome,
-                "bundle_digest": receipt.bundle_digest,
-            },
-        )
-
-    def _status(self, body: Any, _request_id: str) -> dict[str, Any]:
-        pipeline_id = body.get("pipeline_id") if isinstance(body, dict) else None
-        if not isinstance(pipeline_id, str) or not pipeline_id:
-            raise BadRequest(MISSING.format("pipeline_id"))
-        state = old_pipeline_state(self.aws, pipeline_id)
-        return _answer(200, state) if isinstance(state, dict) else _answer(200, text=state)
-
-    def _answered(self, work: Callable[[], dict[str, Any]], request_id: str) -> dict[str, Any]:
-        try:
-            return work()
-        except OrchestratorError as error:
-            _log_error(error, request_id)
-            return _answer(error.status, error_body(error, request_id, detailed=self.settings.detailed_errors))
+            reply = work()
         except Exception as error:
             _log_error(error, request_id)
-            return _answer(500, error_body(error, request_id, detailed=self.settings.detailed_errors))
+            status = error.status if isinstance(error, OrchestratorError) else 500
+            document = answers.error_body(error, request_id, detailed=self.settings.detailed_errors)
+            if isinstance(error, ConfigInvalid) and "detailedMessage" in document:
+                document["detailedMessage"] = answers.old_text(error, body())
+            return answers.answer(status, document)
+        if reply.document and "bundle_digest" in reply.document:
+            _log(project=reply.document["project"], outcome=reply.document["outcome"], request_id=request_id)
+        return answers.answer(reply.status, reply.document, reply.text)
 
     # ---- events nobody waits for: the outcome is written down, published, and raised when we failed ----
 
@@ -170,7 +151,7 @@ class Orchestrator:
             wanted = {"Bucket": bucket, "Key": key} | ({"VersionId": version} if version else {})
             data = self.aws.call("s3", "get_object", **wanted)["Body"].read()
             body = parse(data, f"s3://{bucket}/{key}")
-            return asdict(flow.provision_config(body, self.aws, self.settings, self.catalog))
+            return self._provisioned(body)
 
         result, error = self._reported(f"s3://{bucket}/{key}", work, request_id)
         self.aws.call(
@@ -197,7 +178,7 @@ class Orchestrator:
         def work() -> dict[str, Any]:
             body = parse(text, f"{CONFIG_FILE} of {commit.name}")
             ready = with_uploaded_sources(body, commit.folder, self.aws) if isinstance(body, dict) else body
-            return asdict(flow.provision_config(ready, self.aws, self.settings, self.catalog))
+            return self._provisioned(ready)
 
         _, error = self._reported(commit.name, work, request_id)
         if error:
@@ -259,49 +240,12 @@ def _body(event: Event) -> Any:
     return parse(base64.b64decode(text) if event.get("isBase64Encoded") else text, "The request's body")
 
 
-def _answer(status: int, document: Mapping[str, Any] | None = None, text: str = "") -> dict[str, Any]:
-    """The envelope of a Lambda proxy integration; times in ISO form, as old clients know them."""
-    body = json.dumps(document, indent=4, default=_plain) if document is not None else text
-    kind = "application/json" if document is not None else "text/plain"
-    return {"statusCode": status, "isBase64Encoded": False, "body": body, "headers": {"Content-Type": kind}}
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def error_body(error: Exception, request_id: str = "", *, detailed: bool = True) -> dict[str, Any]:
-    """An error as the API tells it: the old forms (``message``, ``detailedMessage``) and what helps to repair it."""
-    if isinstance(error, BadRequest):
-        message = "A BadRequest exception occurred"
-    elif isinstance(error, AwsFailed):
-        message = "A boto3 ClientError occurred"
-    elif isinstance(error, OrchestratorError):
-        message = error.title
-    else:
-        message = "An Unexpected Server side exception occurred"
-    document: dict[str, Any] = {"message": message}
-    if detailed:
-        document["detailedMessage"] = error.message if isinstance(error, OrchestratorError) else str(error)
-    if isinstance(error, OrchestratorError) and error.hint:
-        document["hint"] = error.hint
-    if isinstance(error, ConfigInvalid):
-        document["problems"] = [problem.as_dict() for problem in error.problems]
-    if request_id:
-        document["requestId"] = request_id
-    return document
-
-
-def old_text(error: ConfigInvalid, body: Any) -> str:
-    """The sentence old clients know: the first key that is missing, or the type that is not supported."""
-    if isinstance(body, Mapping) and "pipelines" not in body:
-        for problem in error.problems:
-            key = problem.path.removeprefix("$.")
-            if key == "pipeline_type":
-                return WRONG_TYPE
-            if key.isidentifier() and key not in body:
-                return MISSING.format(key)
-    return f"{error.message} The first: {error.problems[0]}" if error.problems else error.message
+def _no_route(method: str, path: str) -> routes.Reply:
+    """What a path or method gets that is not in the table; old clients know the two sentences."""
+    allowed = routes.methods(path)
+    if allowed and path not in routes.OLD_PATHS:
+        raise MethodNotAllowed(f"{path} has no method {method}.", hint=f"It has {', '.join(allowed)}.")
+    raise BadRequest(answers.WRONG_PATH if method == "POST" else answers.WRONG_EVENT)
 
 
 # ---- logs ----

@@ -25,7 +25,10 @@ LEVELS = {
     "provision": 2,
     "execute": 2,
     "status": 2,
+    "cards": 2,
     "flow": 3,
+    "routes": 4,
+    "openapi": 4,
     "handler": 4,
 }
 ROOMS = {name for name, level in LEVELS.items() if level == 2}
