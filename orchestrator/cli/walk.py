@@ -6,12 +6,10 @@ without an endpoint. Every step uses the doors a user has: Git, S3, CodePipeline
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from typing import Any
 from orchestrator.cli import home
 from orchestrator.cli.target import Target
 from orchestrator.errors import OrchestratorError
+from orchestrator.runtime import archives
 
 POLL_SECONDS = 0.25
 NOTICE_SECONDS = 90.0
@@ -167,11 +166,10 @@ class Walk:
     def reference_predictions(self, model_data_url: str) -> list[float]:
         """The predictions of the model archive in a process of its own, without an endpoint."""
         bucket, _, key = model_data_url.removeprefix("s3://").partition("/")
-        archive = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-        model = self.folder / "model"
+        archive, model = self.folder / "model.tar.gz", self.folder / "model"
+        self.client("s3").download_file(bucket, key, str(archive))
         shutil.rmtree(model, ignore_errors=True)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(model, filter="data")
+        archives.unpack(archive, model)
         output = _run_python(self.example / "predict.py", str(model), str(self.folder / "test.csv"))
         return [float(line) for line in output.split()]
 

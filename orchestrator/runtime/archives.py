@@ -37,6 +37,21 @@ def unpack(archive: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive, "r:*") as tar:
-            tar.extractall(folder, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(folder, filter="data")
+            else:
+                _extract_plain(tar, folder)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise BadArchive(f"{archive.name} cannot be unpacked: {error}") from error
+
+
+def _extract_plain(tar: tarfile.TarFile, folder: Path) -> None:
+    """Unpack files and folders only: Python before 3.11.4 has no filter that makes links safe."""
+    for member in tar:
+        name = Path(member.name)
+        if name.is_absolute() or ".." in name.parts:
+            raise tarfile.TarError(f"{member.name!r} lies outside the archive's folder")
+        if not (member.isreg() or member.isdir()):
+            raise tarfile.TarError(f"{member.name!r} is a link or a device, which needs Python 3.11.4 or newer")
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        tar.extract(member, folder, set_attrs=False)

@@ -44,10 +44,14 @@ class Supervisor:
         self._tell(State("starting", restarts=earlier.restarts if earlier else 0))
         try:
             self._lay_out()
+            begun = self._begin()
         except (archives.BadArchive, OSError) as error:
             self._fail(str(error))
             return
-        if self._begin():
+        except Exception as error:
+            self._fail(f"the model server failed: {type(error).__name__}: {error}")  # else it would be begun for ever
+            raise
+        if begun:
             self._keep()
 
     def _lay_out(self) -> None:
