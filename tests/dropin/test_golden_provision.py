@@ -100,4 +100,4 @@ def test_every_value_of_old_takes_the_same_effect(case: Case) -> None:
             wanted, found = expected(value, about, case.settings), ours(stack, about)
             generated = value == "" and name == "EndpointName"
             same = bool(found) if generated else agree(wanted, found, about)
-                assert same, f"{name} in {stack.stage.name}: {found!r}, not {wanted!r}"
+            assert same, f"{name} in {stack.stage.name}: {found!r}, not {wanted!r}"
