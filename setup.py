@@ -40,6 +40,7 @@ setup(
             "moto[s3,iam,sts,sns,sqs,kms,ssm,ecr,logs,dynamodb,apigateway,cloudwatch,secretsmanager,server]>=5.2.5,<5.3",
             "xgboost-cpu>=3.0",
             "scikit-learn>=1.5",
+            "optuna>=4.5",
             "uvicorn[standard]>=0.34",
         ],
         "pytorch": ["torch>=2.6"],
