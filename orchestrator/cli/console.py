@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ConfigInvalid, OrchestratorError, Problem
@@ -21,6 +23,15 @@ STATE_COLOURS = {
     "Stopped": "yellow",
     "Waiting": "yellow",
 }
+
+
+def command() -> str:
+    """How the user can call ``mlops`` from here: by its name if it is on the PATH, else by its place."""
+    called = Path(sys.argv[0])
+    found = shutil.which("mlops")
+    if called.name != "mlops" or (found and Path(found).resolve() == called.resolve()):
+        return "mlops"
+    return os.path.relpath(called) if called.is_relative_to(Path.cwd()) else str(called)
 
 
 class Console:

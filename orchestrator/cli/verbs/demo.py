@@ -15,10 +15,11 @@ import argparse
 import shutil
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from orchestrator.cli import embedded, home
-from orchestrator.cli.console import Console, table
+from orchestrator.cli.console import Console, command, table
 
 SUMMARY = "show the whole product on this machine, in a few minutes"
 TOLERANCE = 1e-4
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         project, repository = _commit(walk, outputs, clock, console)
         _follow(walk, project, clock, console, interactive=arguments.interactive)
         rows = _ask(walk, project, clock, console)
-        _conclude(rows, project, repository, clock, console)
+        _conclude(rows, project, repository, clock, console, stays=not arguments.check)
     finally:
         if arguments.check:
             embedded.stop(folder)
@@ -159,15 +160,22 @@ def _ask(walk: Any, project: str, clock: Clock, console: Console) -> list[dict[s
     return rows
 
 
-def _conclude(rows: list[dict[str, Any]], project: str, repository: str, clock: Clock, console: Console) -> None:
+def _conclude(
+    rows: list[dict[str, Any]], project: str, repository: str, clock: Clock, console: Console, *, stays: bool
+) -> None:
+    """The table, and what to try next."""
     columns = ["stage", "account", "endpoint", "status", "rows", "accuracy", "agrees"]
     console.say()
     console.data({"project": project, "endpoints": rows}, table(rows, columns))
     console.say(
         f"\n`agrees`: the answers over HTTP equal the model evaluated in this process. Took {str(clock).strip()}."
     )
-    console.say("\nThe embedded AWS is still up. Try:")
-    console.say(f"  mlops status {project}")
-    console.say(f"  mlops invoke {project} --stage prod --file {repository}/../test.csv")
-    console.say(f"  edit {repository}/mlops-config.json and git commit: the change is planned, approved, deployed")
-    console.say("  mlops local info | mlops local down")
+    if stays:
+        mlops, folder = command(), Path(repository)
+        console.say("\nThe embedded AWS is still up. Try:")
+        console.say(f"  {mlops} status {project}")
+        console.say(f"  {mlops} invoke {project} --stage prod --file {folder.parent / 'test.csv'}")
+        console.say(f"  {mlops} logs {project} --stage prod")
+        console.say(f"  edit {folder / 'mlops-config.json'}, git commit, {mlops} status {project} --watch")
+        console.say(f"  {mlops} local info      its URL, accounts and API, for boto3, curl and the AWS CLI")
+        console.say(f"  {mlops} local down      stop it")
