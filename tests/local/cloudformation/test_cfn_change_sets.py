@@ -195,3 +195,13 @@ def test_the_template_of_a_change_set(cloud: Cloud) -> None:
     shown = cloud.cf.get_template(ChangeSetName=change_set["ChangeSetId"])["TemplateBody"]
     assert sorted(shown["Resources"]) == ["T", "U"]
     assert sorted(cloud.cf.get_template(StackName=stack["StackId"])["TemplateBody"]["Resources"]) == ["T"]
+
+
+def test_an_update_makes_change_sets_obsolete(cloud: Cloud) -> None:
+    stack = cloud.create({"Resources": {"T": TOPIC}})
+    change_set = cloud.change_set(stack["StackName"], {"Resources": {"T": TOPIC, "U": TOPIC}})
+    cloud.update(stack, {"Resources": {"T": TOPIC, "V": TOPIC}})
+    found = cloud.cf.describe_change_set(ChangeSetName=change_set["ChangeSetId"])
+    assert found["ExecutionStatus"] == "OBSOLETE"
+    with pytest.raises(ClientError, match="the stack has been updated since it was made"):
+        cloud.cf.execute_change_set(ChangeSetName=change_set["ChangeSetId"])

@@ -347,3 +347,21 @@ def test_stacks_in_stacks(cloud: Cloud) -> None:
     failed = cloud.create(parent(broken_url))
     assert failed["StackStatus"] == "ROLLBACK_COMPLETE"
     assert "was not successfully created" in cloud.reason(failed, "Child", "CREATE_FAILED")
+
+
+def test_validation_without_values(cloud: Cloud) -> None:
+    text = """
+Parameters: {P: {Type: String, NoEcho: true, Description: x, Default: y}}
+Conditions: {C: !Equals [!Ref P, y]}
+Resources: {R: {Type: AWS::IAM::Role, Properties: {AssumeRolePolicyDocument: {}, RoleName: !If [C, a, b]}}}
+"""
+    answer = cloud.cf.validate_template(TemplateBody=text)
+    assert answer["Parameters"] == [{"ParameterKey": "P", "DefaultValue": "y", "NoEcho": True, "Description": "x"}]
+    assert answer["Capabilities"] == ["CAPABILITY_NAMED_IAM"]
+    for wrong, message in (
+        (text.replace("!Ref P", "!Ref Q"), r"Unresolved dependencies \[Q\]"),
+        (text.replace("[C, a", "[D, a"), "Unresolved condition dependency D"),
+        (text.replace("AWS::IAM::Role", "AWS::IAM::Rolle"), r"Unrecognized resource types: \[AWS::IAM::Rolle\]"),
+    ):
+        with pytest.raises(ClientError, match=message):
+            cloud.cf.validate_template(TemplateBody=wrong)

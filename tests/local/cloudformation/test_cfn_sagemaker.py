@@ -160,7 +160,7 @@ def test_model_packages_and_their_group(cloud: Cloud, data: str) -> None:
             "Outputs": {"Status": {"Value": {"Fn::GetAtt": ["Package", "ModelPackageStatus"]}}},
         }
 
-    stack = cloud.create(template("PendingManualApproval"))
+    stack = cloud.create(template("PendingManualApproval"), tags={"team": "x"})
     assert stack["StackStatus"] == "CREATE_COMPLETE", cloud.failures(stack)
     assert outputs(stack) == {"Status": "Completed"}
     arn = cloud.physical(stack, "Package")
@@ -259,3 +259,30 @@ def test_a_stack_goes_on_after_a_restart_while_its_endpoint_comes_up(cloud: Clou
     assert len(cloud.client("sagemaker").list_endpoints()["Endpoints"]) == 1
     assert json.dumps(cloud.history(stack_id)).count("Endpoint CREATE_COMPLETE") == 1
     cloud.delete(stack)
+
+
+BAD = """  Bad:
+    Type: AWS::SNS::Topic
+    DependsOn: Config
+    Properties: {TopicName: not a name!}
+Outputs:"""
+
+
+def test_an_endpoint_on_its_way_is_given_up_when_something_else_fails(cloud: Cloud, data: str) -> None:
+    given = {"Data": f"{data}/one.tar.gz", "Name": "halfway", "Image": IMAGE}
+    capabilities = ["CAPABILITY_IAM"]
+    failing = SERVING.replace("Outputs:", BAD)
+    stack = cloud.create(failing, parameters=given, Capabilities=capabilities)
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert cloud.reason(stack, "Endpoint", "CREATE_FAILED") == "Resource creation cancelled"
+    sagemaker = cloud.client("sagemaker")
+    assert sagemaker.list_endpoints()["Endpoints"] == sagemaker.list_models()["Models"] == []
+
+    stack = cloud.create(SERVING, parameters=given, Capabilities=capabilities)
+    config = outputs(stack)["Config"]
+    stack = cloud.update(stack, failing, parameters={**given, "Data": f"{data}/two.tar.gz"}, Capabilities=capabilities)
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", cloud.failures(stack)
+    assert say(cloud, "halfway") == "one:hi"
+    assert sagemaker.describe_endpoint(EndpointName="halfway")["EndpointConfigName"] == config
+    assert len(sagemaker.list_endpoint_configs()["EndpointConfigs"]) == 1
+    assert cloud.delete(stack)["StackStatus"] == "DELETE_COMPLETE"

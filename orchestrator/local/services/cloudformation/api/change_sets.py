@@ -15,6 +15,7 @@ from orchestrator.local.services.cloudformation.engine.frames import copy_goal
 from orchestrator.local.services.cloudformation.engine.machine import change_set_key
 from orchestrator.local.services.cloudformation.engine.plan import Plan, plan
 from orchestrator.local.services.cloudformation.engine.records import REVIEW, Goal, Stack
+from orchestrator.local.services.cloudformation.engine.run import exports_of
 from orchestrator.local.services.cloudformation.engine.validate import check
 from orchestrator.local.services.cloudformation.faults import (
     ResourceFailed,
@@ -150,9 +151,9 @@ class ChangeSetOperations(StackOperations):
     def _planned(self, stack: Stack, goal: Goal) -> Plan:
         frame = self.frames.of(stack, goal, self.documents.template(goal.template))
         check(frame, goal.capabilities)
-        exports = self.documents.exports(stack.account, stack.region)
+        exports = exports_of(self.documents, stack)
         for name in frame.imports():
-            if name not in exports:
+            if exports.get(name) is None:
                 raise invalid(f"No export named {name} found.")
         resources = self.documents.resources(stack)
         return plan(stack, frame, goal.tags, resources, exports, self.present_frame(stack))
@@ -208,6 +209,10 @@ class ChangeSetOperations(StackOperations):
             change_set = self._change_set(call, parameters)
             if token and change_set["execution_token"] == token:
                 return {}
+            if change_set["execution"] == "OBSOLETE":
+                raise change_set_status(
+                    f"ChangeSet [{change_set['id']}] cannot be executed: the stack has been updated since it was made"
+                )
             if change_set["execution"] != "AVAILABLE":
                 raise change_set_status(
                     f"ChangeSet [{change_set['id']}] cannot be executed in its current status of"

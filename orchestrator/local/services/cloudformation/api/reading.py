@@ -10,11 +10,11 @@ from orchestrator.local.services.cloudformation.api.change_sets import ChangeSet
 from orchestrator.local.services.cloudformation.api.shared import Parameters, only, paged
 from orchestrator.local.services.cloudformation.engine.frames import parsed
 from orchestrator.local.services.cloudformation.engine.records import Goal, Stack, StackResource
-from orchestrator.local.services.cloudformation.engine.validate import needed_capabilities
+from orchestrator.local.services.cloudformation.engine.validate import check_types, needed_capabilities
 from orchestrator.local.services.cloudformation.faults import invalid, stack_missing
+from orchestrator.local.services.cloudformation.language.frame import check_static
 from orchestrator.local.services.cloudformation.language.parameters import MASK, declarations
 from orchestrator.local.services.cloudformation.language.template import LANGUAGE_EXTENSIONS, Resource, Template
-from orchestrator.local.services.cloudformation.language.template import resource as read_resource
 from orchestrator.local.services.cloudformation.schema.table import resource_type
 
 CAPABILITIES_REASON = "The following resource(s) require capabilities: [{}]"
@@ -105,7 +105,7 @@ class ReadingOperations(ChangeSetOperations):
         else:
             body = self.template_text(call, parameters)
         template = parsed(body)
-        resources = _resources(template)
+        resources = check_static(template)
         summary = {
             **_declared(template, resources),
             "Parameters": [_parameter_declaration(template, name) for name in template.parameters],
@@ -118,9 +118,10 @@ class ReadingOperations(ChangeSetOperations):
         return summary
 
     def ValidateTemplate(self, call: Call, parameters: Parameters) -> dict[str, Any]:
-        """Check a template's structure; as on AWS, not its resource properties."""
+        """Check a template's structure, names and types; as on AWS, not its resource properties."""
         template = parsed(self.template_text(call, parameters))
-        resources = _resources(template)
+        resources = check_static(template)
+        check_types(resources)
         shown = []
         for declaration in declarations(template.parameters).values():
             entry: dict[str, Any] = {"ParameterKey": declaration.name, "NoEcho": declaration.hidden}
@@ -153,12 +154,6 @@ class ReadingOperations(ChangeSetOperations):
         if stack is None:
             raise stack_missing(parameters["StackName"])
         return stack
-
-
-def _resources(template: Template) -> dict[str, Resource]:
-    return {
-        name: read_resource(name, entry) for name, entry in template.resources.items() if not name.startswith("Fn::")
-    }
 
 
 def _declared(template: Template, resources: dict[str, Resource]) -> dict[str, Any]:

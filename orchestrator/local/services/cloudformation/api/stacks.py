@@ -20,6 +20,7 @@ from orchestrator.local.services.cloudformation.engine.records import (
     Stack,
     StackResource,
 )
+from orchestrator.local.services.cloudformation.engine.run import exports_of
 from orchestrator.local.services.cloudformation.engine.validate import check
 from orchestrator.local.services.cloudformation.faults import ResourceFailed, invalid, stack_exists, token_used
 from orchestrator.local.services.cloudformation.language.frame import Frame
@@ -99,7 +100,7 @@ class StackOperations(Shared):
         frame = self.frames.of(stack, goal, body)
         check(frame, goal.capabilities)
         _check_types_stay(frame, resources)
-        exports = self.documents.exports(stack.account, stack.region)
+        exports = exports_of(self.documents, stack)
         try:
             return plan(stack, frame, goal.tags, resources, exports, previous)
         except ResourceFailed:
@@ -133,6 +134,7 @@ class StackOperations(Shared):
             stack = self.documents.get(call.account, call.region, stack.id)
             check_updatable(stack, disable)
             stack.change_set = ""
+            self._outdate_change_sets(stack)
             operation = start.update(
                 self.documents,
                 stack,
@@ -184,6 +186,12 @@ class StackOperations(Shared):
             self.documents.set_status(stack, "DELETE_FAILED", blocked)
             return
         start.delete(self.documents, stack, parameters.get("ClientRequestToken", ""), retain, force=force)
+
+    def _outdate_change_sets(self, stack: Stack) -> None:
+        """What was planned before an update no longer says what would happen."""
+        for key, change_set in self.store.list(self.name, "ChangeSet", stack.account, stack.region):
+            if change_set["stack"] == stack.id and change_set["execution"] == "AVAILABLE":
+                self.store.patch(key, execution="OBSOLETE")
 
     def drop_change_sets(self, stack: Stack, keep: str = "") -> None:
         """Forget the change sets of a stack, but for one."""

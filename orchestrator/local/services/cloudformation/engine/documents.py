@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from orchestrator.local.services.cloudformation.engine.records import (
     DELETED,
@@ -22,6 +25,7 @@ from orchestrator.local.world import World
 
 SERVICE = "cloudformation"
 STACK_TYPE = "AWS::CloudFormation::Stack"
+LOGGER = logging.getLogger(__name__)
 STATUS_CHANGE = "CloudFormation Stack Status Change"
 
 
@@ -191,7 +195,10 @@ class Documents:
         message = "".join(f"{name}='{value}'\n" for name, value in members.items())
         client = self.world.client("sns", place.account, place.region)
         for topic in notice["topics"]:
-            client.publish(TopicArn=topic, Subject="AWS CloudFormation Notification", Message=message)
+            try:
+                client.publish(TopicArn=topic, Subject="AWS CloudFormation Notification", Message=message)
+            except ClientError as error:
+                LOGGER.warning("the notice about %s did not reach %s: %s", notice["name"], topic, error)
 
     def adopt(self, parent: Stack, child_id: str) -> None:
         """Say in a nested stack's record who its parent is."""

@@ -23,7 +23,9 @@ RESOURCE_TASK = "cloudformation.resource"
 POLL_SECONDS = 0.25
 NO_ANSWER_SECONDS = 0.1
 PATIENCE_SECONDS = 3 * 3600.0
-MOST_TRIES = 4
+MOST_REFUSALS = 4
+MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a mistake of ours looks like: it fails the resource, so that the stack comes to rest all the same."""
 NOT_IMPLEMENTED = 501
 BUSY_CODES = frozenset(
     {
@@ -65,9 +67,10 @@ class Effects:
                 raise RuntimeError(f"there is no provider of {resource.type}")
             try:
                 delay = self._advance(stack, resource, resource.work, provider)
-            except NotYet:
-                delay = POLL_SECONDS
             except (ServiceError, ResourceFailed, ClientError, BotoCoreError) as error:
+                delay = self._failed(stack, resource, resource.work, error)
+            except MISTAKES as error:
+                LOGGER.exception("the provider of %s failed at %s", resource.type, resource.logical)
                 delay = self._failed(stack, resource, resource.work, error)
             if delay is not None:
                 return delay
@@ -75,7 +78,10 @@ class Effects:
     def _advance(self, stack: Stack, resource: StackResource, work: Work, provider: Provider) -> float | None:
         """One stage of the work. None: look again at once; a delay: later."""
         stage: Callable[..., float | None] = getattr(self, f"_{work.stage}")
-        return stage(stack, resource, work, provider)
+        try:
+            return stage(stack, resource, work, provider)
+        except NotYet:
+            return self._patience(work)
 
     # Creation, also of the successor in a replacement
 
@@ -177,7 +183,7 @@ class Effects:
         return self._request(stack, resource, work)
 
     def _next_stage(self, stack: Stack, resource: StackResource, work: Work, stage: str) -> float | None:
-        work.stage, work.tries, work.since = stage, 0, self._world.now()
+        work.stage, work.tries, work.refusals, work.since = stage, 0, 0, self._world.now()
         self._documents.save_resource(stack, resource)
         return None
 
@@ -247,8 +253,10 @@ class Effects:
         if isinstance(error, (ConnectionError, HTTPClientError)):
             LOGGER.info("no answer for %s of %s; again soon: %s", work.action, resource.logical, error)
             return NO_ANSWER_SECONDS
-        if isinstance(error, ClientError) and _busy(error) and work.tries < MOST_TRIES:
-            return min(10.0, POLL_SECONDS * float(2**work.tries))
+        if isinstance(error, ClientError) and _busy(error) and work.refusals < MOST_REFUSALS:
+            work.refusals += 1
+            self._documents.save_resource(stack, resource)
+            return POLL_SECONDS * float(2**work.refusals)
         verb = {"create": "CREATE", "delete": "DELETE", "discard": "DELETE"}.get(work.action, "UPDATE")
         return self._end(stack, resource, work, f"{verb}_FAILED", reason_of(error, work.token), failed=True)
 

@@ -141,8 +141,9 @@ def outputs(run: Run) -> list[dict[str, str]]:
 def _check_exports(run: Run, found: list[dict[str, str]]) -> None:
     new = {output["ExportName"]: output["OutputValue"] for output in found if "ExportName" in output}
     for name in new:
-        if name in run.exports and run.exports[name][1] != run.stack.id:
-            raise invalid(f"Export with name {name} is already exported by stack {run.exports[name][1]}.")
+        taken = run.exports.get(name)
+        if taken and taken[1] != run.stack.id:
+            raise invalid(f"Export with name {name} is already exported by stack {taken[1]}.")
     for output in run.stack.outputs:
         name = output.get("ExportName", "")
         if not name or new.get(name) == output["OutputValue"]:

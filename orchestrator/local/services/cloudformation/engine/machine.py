@@ -234,7 +234,7 @@ def check_imports(run: Run) -> None:
     """Raise ValidationError when the stack imports what nobody exports; hold on to what it imports."""
     imports = run.frame().imports()
     for name in imports:
-        if name not in run.exports:
+        if run.exports.get(name) is None:
             raise invalid(f"No export named {name} found.")
     run.stack.imports = sorted({*run.stack.imports, *imports})
 

@@ -135,7 +135,7 @@ class Work:
 
     ``action`` is create, replace, update, delete or discard; ``stage`` the step within it (see ``effects``);
     ``turn`` the operation and phase it belongs to; ``made`` the physical resource being made or removed;
-    ``tries`` how often the present stage was begun.
+    ``tries`` how often the present stage was begun, ``refusals`` how often the service was too busy for it.
     """
 
     action: str
@@ -149,6 +149,7 @@ class Work:
     made: Instance | None = None
     noted: list[str] = field(default_factory=list)
     tries: int = 0
+    refusals: int = 0
     since: float = 0.0
 
 

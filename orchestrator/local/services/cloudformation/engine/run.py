@@ -13,6 +13,11 @@ from orchestrator.local.services.cloudformation.engine.values import Exports
 from orchestrator.local.services.cloudformation.language.frame import Frame
 
 
+def exports_of(documents: Documents, stack: Stack) -> Exports:
+    """The exports that a stack can see."""
+    return Exports(lambda: documents.exports(stack.account, stack.region))
+
+
 @dataclass
 class Run:
     """Made anew for each step of a stack, inside one transaction."""
@@ -22,19 +27,15 @@ class Run:
     stack: Stack
     operation: Operation
     resources: dict[str, StackResource] = field(default_factory=dict)
-    _exports: Exports | None = None
+    exports: Exports = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.exports = exports_of(self.documents, self.stack)
 
     @property
     def working(self) -> list[StackResource]:
         """The resources that something is being done to."""
         return [resource for resource in self.resources.values() if resource.work]
-
-    @property
-    def exports(self) -> Exports:
-        """The exports of the account and region."""
-        if self._exports is None:
-            self._exports = self.documents.exports(self.stack.account, self.stack.region)
-        return self._exports
 
     def frame(self, goal: Goal | None = None) -> Frame:
         """The frame of the stack's goal, or of another."""

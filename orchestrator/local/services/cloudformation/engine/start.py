@@ -10,6 +10,7 @@ from orchestrator.local.services.cloudformation.engine.effects import STACK_TASK
 from orchestrator.local.services.cloudformation.engine.frames import copy_goal
 from orchestrator.local.services.cloudformation.engine.records import DELETED, Goal, Operation, Stack
 
+TOKENS_KEPT = 100
 USER_INITIATED = "User Initiated"
 
 
@@ -17,7 +18,7 @@ def _operation(stack: Stack, kind: str, phase: str, token: str) -> Operation:
     operation = Operation(id=str(uuid.uuid4()), kind=kind, phase=phase, token=token)
     stack.operation = operation
     if token:
-        stack.tokens[token] = kind
+        stack.tokens = dict([*stack.tokens.items(), (token, kind)][-TOKENS_KEPT:])
     return operation
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from orchestrator.local.services.cloudformation.engine.records import StackResource
@@ -13,8 +13,24 @@ from orchestrator.local.services.cloudformation.language.template import Resourc
 from orchestrator.local.services.cloudformation.schema.check import conform
 from orchestrator.local.services.cloudformation.schema.table import ResourceType, resource_type
 
-Exports = Mapping[str, tuple[str, str]]
+
+class Exports:
+    """The exports of an account and region, looked up when the first is asked for: most stacks use none."""
+
+    def __init__(self, look: Callable[[], Mapping[str, tuple[str, str]]]) -> None:
+        self._look = look
+        self._found: Mapping[str, tuple[str, str]] | None = None
+
+    def get(self, name: str) -> tuple[str, str] | None:
+        """The value of an export and the id of its stack."""
+        if self._found is None:
+            self._found = self._look()
+        return self._found.get(name)
+
+
 OUTPUT_PREFIX = "Outputs."
+UNTAGGED = {"AWS::SageMaker::ModelPackage": "ModelPackageGroupName"}
+"""Types that take no tags when they have this property: SageMaker refuses tags on the versions of a group."""
 LASTING_ENDINGS = ("Arn", "Name", "Id", "Uri", "Url")
 
 
@@ -45,9 +61,10 @@ class Live:
         return value
 
     def exported(self, name: str) -> str:
-        if name not in self._exports:
+        found = self._exports.get(name)
+        if found is None:
             raise invalid(f"No export named {name} found.")
-        return self._exports[name][0]
+        return found[0]
 
 
 class Planned(Live):
@@ -68,7 +85,7 @@ class Planned(Live):
         return LATER if logical in self._fresh else super().reference(logical)
 
     def exported(self, name: str) -> str:
-        return super().exported(name) if name in self._exports else LATER
+        return super().exported(name) if self._exports.get(name) else LATER
 
     def attribute(self, logical: str, name: str) -> Any:
         if logical in self._fresh or (logical in self._changed and not name.endswith(LASTING_ENDINGS)):
@@ -91,7 +108,7 @@ def properties_of(resource: Resource, evaluator: Evaluator, stack_tags: list[dic
     """
     kind = known_type(resource.type)
     properties = evaluator.value(dict(resource.properties))
-    if kind.tags and stack_tags:
+    if kind.tags and stack_tags and UNTAGGED.get(kind.name) not in properties:
         properties = {**properties, kind.tags: merged_tags(kind, properties.get(kind.tags), stack_tags)}
     return conform(kind, properties)
 

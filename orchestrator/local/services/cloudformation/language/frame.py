@@ -10,6 +10,7 @@ from orchestrator.local.services.cloudformation.faults import invalid
 from orchestrator.local.services.cloudformation.language import template as templates
 from orchestrator.local.services.cloudformation.language.evaluation import Evaluator, Lookup, Nothing, text
 from orchestrator.local.services.cloudformation.language.loops import unroll
+from orchestrator.local.services.cloudformation.language.names import PSEUDO_PARAMETERS
 from orchestrator.local.services.cloudformation.language.parameters import Value, as_python, declarations
 from orchestrator.local.services.cloudformation.language.references import (
     Reference,
@@ -91,6 +92,25 @@ def build(template: Template, values: Mapping[str, Value], pseudo: Mapping[str, 
     if stuck:
         raise invalid(f"Circular dependency between resources: [{', '.join(stuck)}]")
     return Frame(template, values, resources, active, dependencies, outputs, evaluator)
+
+
+def check_static(template: Template) -> dict[str, Resource]:
+    """Check what can be checked without values, and give the resources; loops are looked at when they have values.
+
+    Raises ValidationError as ``build`` does.
+    """
+    _check_extensions(template)
+    declared = declarations(template.parameters)
+    plain = {name: entry for name, entry in template.resources.items() if not name.startswith(templates.FOR_EACH)}
+    resources = {name: templates.resource(name, entry) for name, entry in plain.items()}
+    if not template.extended:
+        names: dict[str, Any] = dict.fromkeys([*declared, *PSEUDO_PARAMETERS])
+        lookup = Nothing("Conditions")
+        evaluator = Evaluator(names=names, mappings=template.mappings, conditions=template.conditions, lookup=lookup)
+        for name, entry in template.outputs.items():
+            templates.check_output(name, entry)
+        _check_names(template, resources, evaluator)
+    return resources
 
 
 def _check_extensions(template: Template) -> None:

@@ -14,6 +14,16 @@ class _NoValue:
 
 
 NO_VALUE: Final = _NoValue()
+PSEUDO_PARAMETERS = (
+    "AWS::AccountId",
+    "AWS::NoValue",
+    "AWS::NotificationARNs",
+    "AWS::Partition",
+    "AWS::Region",
+    "AWS::StackId",
+    "AWS::StackName",
+    "AWS::URLSuffix",
+)
 
 
 def partition(region: str) -> str:

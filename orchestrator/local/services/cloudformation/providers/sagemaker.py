@@ -205,9 +205,7 @@ class Endpoint(Generic):
     def update(self, request: Request) -> None:
         answer = self.described(request, self.name_of(request))
         if answer and answer["EndpointStatus"] in MOVING - {"Deleting"}:
-            if request.again and answer["EndpointStatus"] == "Updating":
-                return  # an earlier attempt began it
-            raise NotYet
+            raise NotYet  # perhaps an earlier attempt began it: when it is over, there is nothing left to do
         wanted = picked(request.properties, *sorted(self.inputs("Update")))
         if answer and answer["EndpointConfigName"] != wanted["EndpointConfigName"]:
             self.call(request, "Update", {**wanted, "EndpointName": self.name_of(request)})
