@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl
 
 from orchestrator.local.messages import Request
@@ -47,14 +48,21 @@ CRYPTOGRAPHY = frozenset(
 SEEDED_KEYS = (b'"SYMMETRIC_DEFAULT"', b'"HMAC_')
 
 
+NAMED = re.compile(r"AWS4-HMAC-SHA256 .*?Credential=[^/,\s]+/[^/,\s]+/[^/,\s]+/(?!s3/|apigateway/)")
+"""The signature of a request to a service whose requests name an operation. Those to S3 and API Gateway do not,
+whatever an uploaded file may look like."""
+
+
 def operation_name(request: Request) -> str:
     """The operation a JSON or query request names; empty for a REST request."""
+    if not NAMED.match(request.fields.get("authorization", "")):
+        return ""
     if target := request.fields.get("x-amz-target"):
         return target.rpartition(".")[2]
     if "x-www-form-urlencoded" in request.fields.get("content-type", ""):
         form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
         return form.get("Action", "")
-    return dict(request.query).get("Action", "")
+    return dict(request.query).get("Action", "") if request.method == "GET" else ""
 
 
 def changes_something(request: Request) -> bool:
