@@ -20,7 +20,7 @@ $(VENV)/.installed: setup.py
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "▸ installing the test tools"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,monitoring,test]'
 	@touch $@
 
 demo: $(VENV)/.installed
