@@ -116,15 +116,15 @@ class Kept:
         return Answer(Response(200, answer.response.headers, ElementTree.tostring(configuration)))
 
     def _ask(self, request: Request, account: str, service: str, name: str) -> Answer:
+        what = name or f"{request.method} {request.raw_path:.200}"
+        refusal = ServiceError(UNSUPPORTED, f"The embedded AWS does not support {service} {what}.", 501)
         try:
             answer = self._perform(request, account)
         except NotImplementedError:
-            what = name or f"{request.method} {request.raw_path}"
-            raise ServiceError(UNSUPPORTED, f"The embedded AWS does not support {service} {what}.", 501) from None
+            raise refusal from None
         told = request.method != "HEAD"  # whose answer has no body to tell an error with: the status says it
         if told and answer.response.status >= 400 and _is_page(answer.response):
-            what = name or f"{request.method} {request.raw_path}"
-            raise ServiceError(UNSUPPORTED, f"The embedded AWS does not support {service} {what}.", 501)
+            raise refusal
         return answer
 
     def _queue(self, request: Request, account: str, name: str) -> Answer:

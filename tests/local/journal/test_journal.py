@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
-from workload import LARGE_BODY, change_everything, picture
+from journal_workload import LARGE_BODY, change_everything, picture
 
 
 @pytest.mark.parametrize("saved", [False, True], ids=["log", "snapshot"])
