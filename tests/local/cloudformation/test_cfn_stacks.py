@@ -420,3 +420,41 @@ def test_the_same_token_asks_for_the_same_thing(cloud: Cloud) -> None:
     assert cloud.cf.update_stack(**update)["StackId"] == first["StackId"]
     assert cloud.stack(name)["StackStatus"] == "UPDATE_COMPLETE"
     assert {event.get("ClientRequestToken") for event in cloud.events(name)} == {"t1", "t3"}
+
+
+def role(policy: dict[str, object]) -> dict[str, object]:
+    trust = {"Version": "2012-10-17", "Statement": []}
+    properties = {"AssumeRolePolicyDocument": trust, "Policies": [{"PolicyName": "p", "PolicyDocument": policy}]}
+    return {"Type": "AWS::IAM::Role", "Properties": properties}
+
+
+GOOD_POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+
+
+def test_what_was_half_made_is_finished_by_the_next_update(cloud: Cloud) -> None:
+    iam = ["CAPABILITY_IAM"]
+    bad = {"Resources": {"Role": role({"Version": "2012-10-17", "Statement": [{"Effect": "Perhaps"}]})}}
+    stack = cloud.create(bad, DisableRollback=True, Capabilities=iam)
+    name = cloud.physical(stack, "Role")
+    assert (stack["StackStatus"], exists(cloud.client("iam").get_role, RoleName=name)) == ("CREATE_FAILED", True)
+    stack = cloud.update(stack, bad, DisableRollback=True, Capabilities=iam)  # it is tried again, and fails again
+    assert stack["StackStatus"] == "UPDATE_FAILED"
+    stack = cloud.update(stack, {"Resources": {"Role": role(GOOD_POLICY)}}, DisableRollback=True, Capabilities=iam)
+    assert stack["StackStatus"] == "UPDATE_COMPLETE", cloud.failures(stack)
+    assert cloud.client("iam").list_role_policies(RoleName=name)["PolicyNames"] == ["p"]
+    assert cloud.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_a_name_that_is_only_one_within_its_owner_can_be_replaced(cloud: Cloud) -> None:
+    def template(owner: str) -> dict[str, object]:
+        rest = {"PolicyName": "same", "RoleName": {"Ref": owner}, "PolicyDocument": GOOD_POLICY}
+        roles = {"First": role(GOOD_POLICY), "Second": role(GOOD_POLICY)}
+        return {"Resources": {**roles, "More": {"Type": "AWS::IAM::RolePolicy", "Properties": rest}}}
+
+    stack = cloud.create(template("First"), Capabilities=["CAPABILITY_IAM"])
+    stack = cloud.update(stack, template("Second"), Capabilities=["CAPABILITY_IAM"])
+    assert stack["StackStatus"] == "UPDATE_COMPLETE", cloud.failures(stack)
+    iam = cloud.client("iam")
+    for owner, names in (("First", ["p"]), ("Second", ["p", "same"])):
+        found = iam.list_role_policies(RoleName=cloud.physical(stack, owner))["PolicyNames"]
+        assert sorted(found) == names

@@ -213,7 +213,7 @@ class StackOperations(Shared):
         """Turn a running update back."""
         with self.documents.transaction():
             stack = self.documents.get(call.account, call.region, parameters["StackName"])
-            if stack.status != "UPDATE_IN_PROGRESS" or stack.operation is None:
+            if stack.status != "UPDATE_IN_PROGRESS" or stack.operation is None or stack.stable is None:
                 raise invalid("CancelUpdateStack cannot be called from current stack status")
             stack.operation.reason = start.USER_INITIATED
             stack.operation.on_failure = "ROLLBACK"
@@ -227,7 +227,7 @@ class StackOperations(Shared):
         with self.documents.transaction():
             stack = self._for_rollback(call, parameters)
             token = parameters.get("ClientRequestToken", "")
-            if stack.status == "CREATE_FAILED":
+            if stack.status == "CREATE_FAILED" or (stack.status == "UPDATE_FAILED" and stack.stable is None):
                 keep = bool(parameters.get("RetainExceptOnCreate"))
                 operation = start.roll_back_creation(self.documents, stack, token, keep_only_old=keep)
             elif stack.status == "UPDATE_FAILED":

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 from orchestrator.local.service import ServiceError
 from orchestrator.local.services.cloudformation.engine.documents import STACK_TYPE, Documents
 from orchestrator.local.services.cloudformation.engine.records import Instance, Leftover, Stack, StackResource, Work
-from orchestrator.local.services.cloudformation.faults import NotYet, ResourceFailed
+from orchestrator.local.services.cloudformation.faults import NotYet, ResourceFailed, invalid
 from orchestrator.local.services.cloudformation.language.dynamic import resolved
 from orchestrator.local.services.cloudformation.providers import provider_of
 from orchestrator.local.services.cloudformation.providers.contract import Provider, Request, absent
@@ -41,6 +41,7 @@ BUSY_CODES = frozenset(
         "TooManyRequestsException",
     }
 )
+HANDLER_CODES = {"AccessDenied": "AccessDenied", "AccessDeniedException": "AccessDenied"}
 CREATING = frozenset({"create", "replace"})
 REMOVING = frozenset({"delete", "discard"})
 
@@ -89,7 +90,13 @@ class Effects:
         """A name that the template gives must be free: only then is what is found later our own."""
         if self._stopping(stack, work):
             return self._cancelled(stack, resource, work)
-        if work.given_name and provider.find(self._request(stack, resource, work)):
+        there = provider.find(self._request(stack, resource, work)) if work.given_name else None
+        if there and resource.instance and there == resource.instance.physical_id:
+            raise invalid(
+                "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename"
+                f" {work.name} and update the stack again."
+            )
+        if there:
             raise ResourceFailed(
                 f"Resource of type '{resource.type}' with identifier '{work.name}' already exists.", "AlreadyExists"
             )
@@ -101,7 +108,7 @@ class Effects:
             return self._cancelled(stack, resource, work)
         request = self._begin_try(stack, resource, work)
         physical_id = (provider.find(request) if request.again else None) or provider.make(request)
-        work.made = Instance(physical_id, work.properties, {}, work.name, work.depends)
+        work.made = Instance(physical_id, work.properties, {}, work.name, work.depends, work.token)
         with self._documents.transaction():
             if resource.type == STACK_TYPE:
                 self._documents.adopt(stack, physical_id)
@@ -274,9 +281,6 @@ def _keep_what_exists(resource: StackResource, work: Work) -> None:
 def _busy(error: ClientError) -> bool:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     return (status >= 500 and status != NOT_IMPLEMENTED) or error.response.get("Error", {}).get("Code") in BUSY_CODES
-
-
-HANDLER_CODES = {"AccessDenied": "AccessDenied", "AccessDeniedException": "AccessDenied"}
 
 
 def reason_of(error: Exception, token: str) -> str:

@@ -71,7 +71,7 @@ def _begin(run: Run, entry: Resource, evaluator: Evaluator, depends: list[str]) 
         resource.touched, resource.stable = True, resource.instance
     if new:
         resource.born = run.operation.id
-    status = "CREATE_IN_PROGRESS" if new else "UPDATE_IN_PROGRESS"
+    status = "CREATE_IN_PROGRESS" if work.action == "create" else "UPDATE_IN_PROGRESS"
     run.begin(resource, work, status, REPLACING if work.action == "replace" else "")
     return False
 
@@ -83,7 +83,13 @@ def _work(run: Run, resource: StackResource, entry: Resource, properties: dict[s
         raise invalid(f"Template format error: Unrecognized resource types: [{entry.type}]")
     if resource.instance is None:
         return _creation(run, resource, provider, properties, "create")
+    if resource.status == "UPDATE_FAILED" and resource.stable and resource.stable.token == resource.instance.token:
+        resource.instance.properties = resource.stable.properties  # how far the failed update got is not known
     before = resource.instance.properties
+    if properties == before and resource.status == "CREATE_FAILED":
+        work = run.work("create", "settle")
+        work.properties, work.name, work.made = properties, resource.instance.name, resource.instance
+        return work
     if properties == before and not provider.updates_always:
         return None
     if created_anew(known_type(entry.type), before, properties) or provider.replaces(before, properties):
@@ -102,11 +108,6 @@ def _creation(
     given = properties.get(naming.property) if naming else None
     if given:
         work.name, work.given_name = text(given), True
-        if action == "replace" and resource.instance and resource.instance.name == work.name:
-            raise invalid(
-                "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename"
-                f" {work.name} and update the stack again."
-            )
         return work
     resource.names_used += 1
     ending = suffix(run.stack.id, resource.logical, resource.names_used)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+
 from botocore.exceptions import ConnectionError, HTTPClientError
 
 from orchestrator.local.service import ServiceError
 from orchestrator.local.services.cloudformation.engine import forward, removal, undo
 from orchestrator.local.services.cloudformation.engine.documents import NOTICES, Documents
-from orchestrator.local.services.cloudformation.engine.effects import RESOURCE_TASK, STACK_TASK, Effects
+from orchestrator.local.services.cloudformation.engine.effects import (
+    MISTAKES,
+    RESOURCE_TASK,
+    STACK_TASK,
+    Effects,
+)
 from orchestrator.local.services.cloudformation.engine.frames import Frames
 from orchestrator.local.services.cloudformation.engine.records import DELETED
 from orchestrator.local.services.cloudformation.engine.run import Run
 from orchestrator.local.services.cloudformation.faults import invalid
 from orchestrator.local.store import Key
 
+LOGGER = logging.getLogger(__name__)
 NOTICE_RETRY_SECONDS = 1.0
 TIMED_OUT = "Stack creation time exceeded the specified timeout."
 ROLLING_BACK = " Rollback requested by user."
@@ -74,6 +82,11 @@ class Machine:
             operation.reason = error.message
             run.save()
             done = False
+        except MISTAKES as error:
+            LOGGER.exception("stack %s cannot go on", run.stack.name)
+            operation.reason = f"Internal Failure: {error!r}."
+            run.save()
+            done = False
         if operation.stopping() and not run.working:
             self._turn_round(run)
         elif done and not run.working:
@@ -99,25 +112,28 @@ class Machine:
         if operation.on_failure == "DO_NOTHING":
             self._finish(run, "CREATE_FAILED" if creating else "UPDATE_FAILED", reason)
         elif not creating:
-            self.begin_undo(run, reason)
+            self._begin_undo(run, reason)
         elif operation.on_failure == "DELETE":
-            self.begin_removal(run, "DELETE_IN_PROGRESS", reason + " Delete requested by user.")
+            self._begin_removal(run, "DELETE_IN_PROGRESS", reason + " Delete requested by user.")
         else:
-            self.begin_removal(run, "ROLLBACK_IN_PROGRESS", reason + ROLLING_BACK)
+            self._begin_removal(run, "ROLLBACK_IN_PROGRESS", reason + ROLLING_BACK)
 
     @staticmethod
     def _failure(run: Run) -> str:
         """Which resources failed at what or, when none did, why the operation turned round."""
-        sentences = []
-        for status, verb in (("CREATE_FAILED", "create"), ("UPDATE_FAILED", "update"), ("DELETE_FAILED", "delete")):
-            names = [name for name in run.operation.failed if run.resources[name].status == status]
-            if names:
-                sentences.append(f"The following resource(s) failed to {verb}: [{', '.join(names)}].")
+        by_verb: dict[str, list[str]] = {}
+        for name in run.operation.failed:
+            new = run.resources[name].status == "CREATE_FAILED"
+            verb = "delete" if run.operation.phase == "remove" else "create" if new else "update"
+            by_verb.setdefault(verb, []).append(name)
+        sentences = (
+            f"The following resource(s) failed to {verb}: [{', '.join(names)}]." for verb, names in by_verb.items()
+        )
         return " ".join(sentences) or run.operation.reason
 
     # Backward
 
-    def begin_undo(self, run: Run, reason: str) -> None:
+    def _begin_undo(self, run: Run, reason: str) -> None:
         """Turn an update back; the stack's goal is what it was before."""
         run.turn_to("undo")
         stack = run.stack
@@ -158,7 +174,7 @@ class Machine:
 
     # Away
 
-    def begin_removal(self, run: Run, status: str, reason: str) -> None:
+    def _begin_removal(self, run: Run, status: str, reason: str) -> None:
         """Begin to take every resource away."""
         run.turn_to("remove")
         run.status(status, reason)

@@ -112,13 +112,14 @@ class Stack:
 
 @dataclass(slots=True)
 class Instance:
-    """One physical resource: what it was made with and what it answered."""
+    """One physical resource: what it was made with and what it answered; ``token`` tells it from all others."""
 
     physical_id: str
     properties: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     name: str = ""
     depends: list[str] = field(default_factory=list)
+    token: str = ""
 
 
 @dataclass(slots=True)

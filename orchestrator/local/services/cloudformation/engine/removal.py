@@ -47,7 +47,7 @@ def mark_new(run: Run) -> None:
 def _release_stable(resource: StackResource) -> None:
     """The predecessor of a replaced resource becomes a leftover."""
     stable, instance = resource.stable, resource.instance
-    if stable and (instance is None or instance.physical_id != stable.physical_id):
+    if stable and (instance is None or instance.token != stable.token):
         resource.leftovers.append(Leftover(stable, resource.replace_policy))
     resource.stable, resource.touched = None, False
 
@@ -58,8 +58,9 @@ def advance(run: Run) -> bool:
     while progress:
         progress = False
         standing = list(_standing(run))
+        held = _needed(standing) | set(run.operation.failed)
         for resource, _ in standing:
-            if resource.work or resource.logical in run.operation.failed or _needed(resource, standing):
+            if resource.work or resource.logical in held:
                 continue
             if _begin(run, resource):
                 progress = True
@@ -82,9 +83,9 @@ def _standing(run: Run) -> Iterator[tuple[StackResource, Instance]]:
             yield resource, resource.instance or Instance("")
 
 
-def _needed(resource: StackResource, standing: list[tuple[StackResource, Instance]]) -> bool:
-    """Whether something that still stands was made with the help of this."""
-    return any(other.logical != resource.logical and resource.logical in needs.depends for other, needs in standing)
+def _needed(standing: list[tuple[StackResource, Instance]]) -> set[str]:
+    """The resources with whose help something that still stands was made."""
+    return {name for resource, instance in standing for name in instance.depends if name != resource.logical}
 
 
 def _begin(run: Run, resource: StackResource) -> bool:

@@ -39,7 +39,7 @@ def _begin(run: Run, resource: StackResource) -> bool:
     stable, instance = resource.stable, resource.instance
     if stable is None:
         return True
-    in_place = instance is not None and instance.physical_id == stable.physical_id
+    in_place = instance is not None and instance.token == stable.token
     skipped = resource.logical in run.operation.skip
     if in_place and instance and not skipped and instance.properties != stable.properties:
         work = run.work("update", "change")
