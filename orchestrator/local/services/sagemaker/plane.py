@@ -50,6 +50,7 @@ class Resource:
 
 TRAINING_JOB = Resource("TrainingJob", "training-job", "training job", ascending=True)
 TUNING_JOB = Resource("HyperParameterTuningJob", "hyper-parameter-tuning-job", "hyperparameter tuning job")
+AUTOML_JOB = Resource("AutoMLJob", "automl-job", "AutoML job")
 TRANSFORM_JOB = Resource("TransformJob", "transform-job", "transform job")
 MODEL = Resource("Model", "model", "model")
 ENDPOINT_CONFIG = Resource("EndpointConfig", "endpoint-config", "endpoint configuration")
@@ -63,6 +64,7 @@ RESOURCES = {
     for resource in (
         TRAINING_JOB,
         TUNING_JOB,
+        AUTOML_JOB,
         TRANSFORM_JOB,
         MODEL,
         ENDPOINT_CONFIG,
@@ -171,6 +173,8 @@ def taken(resource: Resource, key: Key) -> ServiceError:
         )
     if resource is TUNING_JOB:
         return ServiceError("ResourceInUse", f"A hyperparameter tuning job with this name already exists: {key.name}")
+    if resource is AUTOML_JOB:
+        return ServiceError("ResourceInUse", f"An AutoML job with this name already exists: {key.name}")
     if resource is GROUP:
         return invalid(f"Model Package Group already exists: {resource.arn(key)}")
     return invalid(f'Cannot create already existing {resource.noun} "{resource.arn(key)}".')

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from orchestrator.local.services.sagemaker import card_exports, endpoints, training_jobs, transform_jobs, tuning_jobs
+from orchestrator.local.services.sagemaker import (
+    automl_jobs,
+    card_exports,
+    endpoints,
+    training_jobs,
+    transform_jobs,
+    tuning_jobs,
+)
+from orchestrator.local.services.sagemaker.automl_life import AutoMLLife
 from orchestrator.local.services.sagemaker.capture import TASK as CAPTURE_TASK
 from orchestrator.local.services.sagemaker.capture import Capture
 from orchestrator.local.services.sagemaker.endpoint_configs import EndpointConfigs
@@ -20,7 +28,7 @@ from orchestrator.local.services.sagemaker.tuning_life import TuningLife
 
 
 class SageMaker(
-    tuning_jobs.TuningJobs,
+    automl_jobs.AutoMLJobs,
     transform_jobs.TransformJobs,
     Models,
     EndpointConfigs,
@@ -31,13 +39,14 @@ class SageMaker(
     card_exports.ModelCardExports,
     Tags,
 ):
-    """Training, tuning and transform jobs, models, endpoints, the model registry. All else is refused by name."""
+    """Training, tuning, AutoML and transform jobs, models, endpoints, the registry. All else is refused by name."""
 
     def register_tasks(self) -> None:
         logs, capture = LogShipper(self.world), Capture(self.world)
         self._endpoint_life = EndpointLife(self, logs, capture)
         self.tasks.register(EVENTS_TASK, Sender(self.world).step)
         self.tasks.register(training_jobs.TASK, TrainingLife(self, logs).step)
+        self.tasks.register(automl_jobs.TASK, AutoMLLife(self).step)
         self.tasks.register(tuning_jobs.TASK, TuningLife(self).step)
         self.tasks.register(transform_jobs.TASK, TransformLife(self, logs).step)
         self.tasks.register(endpoints.TASK, self._endpoint_life.step)
