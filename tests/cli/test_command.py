@@ -68,7 +68,7 @@ def test_init_does_not_overwrite(capsys: pytest.CaptureFixture[str]) -> None:
     assert "mlops-config.json" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("example", ["breast-cancer", "wine-script"])
+@pytest.mark.parametrize("example", ["breast-cancer", "digits-pytorch", "wine-script"])
 def test_every_example_can_be_started_from(example: str) -> None:
     assert main(["init", "--from", example]) == 0
     assert main(["validate"]) == 0
