@@ -166,7 +166,13 @@ def test_a_role_is_used_for_everything_and_kept(cloud: Cloud) -> None:
     stack = cloud.create({"Resources": {"T": TOPIC}}, RoleARN=arn)
     assert (stack["StackStatus"], stack["RoleARN"]) == ("CREATE_COMPLETE", arn)
     assert cloud.update(stack, {"Resources": {"T": TOPIC, "U": TOPIC}})["RoleARN"] == arn
-    assert cloud.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
+    with pytest.raises(ClientError, match="is invalid or cannot be assumed"):
+        cloud.delete(stack, RoleARN=f"arn:aws:iam::{HUB}:role/nobody")
+    assert cloud.delete(stack, RoleARN=arn)["StackStatus"] == "DELETE_COMPLETE"
+    bad = {"Resources": {"Bad": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "not a name!"}}}}
+    stack = cloud.create(bad, DisableRollback=True)
+    cloud.cf.rollback_stack(StackName=stack["StackId"], RoleARN=arn)
+    assert cloud.wait(stack["StackId"])["StackStatus"] == "ROLLBACK_COMPLETE"
 
 
 def test_hidden_parameters_are_masked(cloud: Cloud) -> None:

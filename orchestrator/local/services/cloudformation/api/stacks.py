@@ -154,6 +154,7 @@ class StackOperations(Shared):
     def DeleteStack(self, call: Call, parameters: Parameters) -> dict[str, Any]:
         """Begin to delete a stack; nothing happens when there is none."""
         only(parameters, "StackName", "RetainResources", "RoleARN", "ClientRequestToken", "DeletionMode")
+        self._check_role_of(call, parameters)
         with self.documents.transaction():
             stack = self.documents.find(call.account, call.region, parameters["StackName"])
             if stack is None or stack.status in (DELETED, "DELETE_IN_PROGRESS"):
@@ -162,10 +163,15 @@ class StackOperations(Shared):
                 raise invalid(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
             if stack.status.endswith("_IN_PROGRESS") and stack.status not in (REVIEW, "CREATE_IN_PROGRESS"):
                 raise invalid(f"Stack [{stack.id}] cannot be deleted while in status {stack.status}")
-            self._delete(call, stack, parameters)
+            self._delete(stack, parameters)
         return {}
 
-    def _delete(self, call: Call, stack: Stack, parameters: Parameters) -> None:
+    def _check_role_of(self, call: Call, parameters: Parameters) -> None:
+        """Outside any transaction, because the roles are another service's."""
+        if parameters.get("RoleARN"):
+            self.check_role(call, parameters["RoleARN"])
+
+    def _delete(self, stack: Stack, parameters: Parameters) -> None:
         retain = parameters.get("RetainResources") or []
         force = parameters.get("DeletionMode") == "FORCE_DELETE_STACK"
         if (retain or force) and stack.status != "DELETE_FAILED":
@@ -173,9 +179,7 @@ class StackOperations(Shared):
                 f"Invalid operation on stack [{stack.id}]. RetainResources and FORCE_DELETE_STACK can be used only when"
                 " the stack is in the DELETE_FAILED state."
             )
-        if parameters.get("RoleARN"):
-            self.check_role(call, parameters["RoleARN"])
-            stack.goal.role = parameters["RoleARN"]
+        stack.goal.role = parameters.get("RoleARN") or stack.goal.role
         if stack.status == REVIEW:
             self.drop_change_sets(stack)
             start.vanish(self.documents, stack)
@@ -224,6 +228,7 @@ class StackOperations(Shared):
     def RollbackStack(self, call: Call, parameters: Parameters) -> dict[str, Any]:
         """Take back a creation or an update that failed and was left as it was."""
         only(parameters, "StackName", "RoleARN", "ClientRequestToken", "RetainExceptOnCreate")
+        self._check_role_of(call, parameters)
         with self.documents.transaction():
             stack = self._for_rollback(call, parameters)
             token = parameters.get("ClientRequestToken", "")
@@ -239,6 +244,7 @@ class StackOperations(Shared):
     def ContinueUpdateRollback(self, call: Call, parameters: Parameters) -> dict[str, Any]:
         """Go on with a rollback that failed, leaving alone the resources to skip."""
         only(parameters, "StackName", "RoleARN", "ResourcesToSkip", "ClientRequestToken")
+        self._check_role_of(call, parameters)
         with self.documents.transaction():
             stack = self._for_rollback(call, parameters)
             if stack.status != "UPDATE_ROLLBACK_FAILED":
@@ -253,9 +259,7 @@ class StackOperations(Shared):
 
     def _for_rollback(self, call: Call, parameters: Parameters) -> Stack:
         stack = self.documents.get(call.account, call.region, parameters["StackName"])
-        if parameters.get("RoleARN"):
-            self.check_role(call, parameters["RoleARN"])
-            stack.goal.role = parameters["RoleARN"]
+        stack.goal.role = parameters.get("RoleARN") or stack.goal.role
         return stack
 
 
