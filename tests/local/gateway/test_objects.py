@@ -18,9 +18,8 @@ def s3(aws):
 
 
 def test_lengths_and_headers(s3):
-    s3.put_object(
-        Bucket="bucket", Key="k", Body=b"x" * 50_000, ContentType="text/csv", Metadata={"a_b": "c", "d-e": "f"}
-    )
+    metadata = {"a_b": "c", "d-e": "f"}
+    s3.put_object(Bucket="bucket", Key="k", Body=b"x" * 50_000, ContentType="text/csv", Metadata=metadata)
     head = s3.head_object(Bucket="bucket", Key="k")
     assert (head["ContentLength"], head["ContentType"]) == (50_000, "text/csv")
     assert head["Metadata"] == metadata
