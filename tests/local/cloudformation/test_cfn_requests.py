@@ -183,6 +183,8 @@ def test_hidden_parameters_are_masked(cloud: Cloud) -> None:
     stack = cloud.create(template, parameters={"Secret": "pssst"})
     assert stack["Parameters"] == [{"ParameterKey": "Secret", "ParameterValue": "****"}]
     assert "pssst" not in str(cloud.events(stack))
+    told = str(cloud.change_set(stack["StackName"], parameters={"Secret": "whisper"}))
+    assert "****" in told and "pssst" not in told and "whisper" not in told
     topic = cloud.client("sns").get_topic_attributes(TopicArn=cloud.physical(stack, "T"))
     assert topic["Attributes"]["DisplayName"] == "pssst"
     summary = cloud.cf.get_template_summary(StackName=stack["StackId"])

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from orchestrator.local.service import Call, ServiceError
-from orchestrator.local.services.cloudformation.api.shared import Parameters, check_name, only, page, paged
+from orchestrator.local.services.cloudformation.api.shared import PAGE, Parameters, check_name, only, page, paged
 from orchestrator.local.services.cloudformation.api.stacks import GOAL, ON_FAILURE, StackOperations, check_updatable
 from orchestrator.local.services.cloudformation.engine import start
 from orchestrator.local.services.cloudformation.engine.frames import copy_goal
@@ -163,7 +163,7 @@ class ChangeSetOperations(StackOperations):
         change_set = self._change_set(call, parameters)
         with_values = bool(parameters.get("IncludePropertyValues"))
         changes = [_shown(change, with_values) for change in change_set["changes"]]
-        shown, following = page(changes, parameters.get("NextToken"), 100)
+        shown, following = page(changes, parameters.get("NextToken"), PAGE)
         goal = Goal(**change_set["goal"])
         answer = {
             **self._summary(change_set),

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.local.service import Call
 from orchestrator.local.services.cloudformation.api.change_sets import ChangeSetOperations, parameters_of
-from orchestrator.local.services.cloudformation.api.shared import Parameters, only, paged
+from orchestrator.local.services.cloudformation.api.shared import PAGE, Parameters, offset, only, paged, token_at
 from orchestrator.local.services.cloudformation.engine.frames import parsed
 from orchestrator.local.services.cloudformation.engine.records import Goal, Stack, StackResource
 from orchestrator.local.services.cloudformation.engine.validate import check_types, needed_capabilities
@@ -42,9 +42,12 @@ class ReadingOperations(ChangeSetOperations):
         return paged("StackSummaries", stacks, parameters)
 
     def DescribeStackEvents(self, call: Call, parameters: Parameters) -> dict[str, Any]:
-        """What happened to a stack, newest first."""
-        stack = self._named(call, parameters)
-        return paged("StackEvents", self.documents.events(stack), parameters)
+        """What happened to a stack, newest first; pages stay where they are while more is happening."""
+        events = self.documents.events(self._named(call, parameters))
+        happened_since = len(events) - offset(parameters.get("NextToken"), len(events))
+        shown = events[happened_since : happened_since + PAGE]
+        older = len(events) - happened_since - len(shown)
+        return {"StackEvents": shown, **({"NextToken": token_at(older)} if older else {})}
 
     def DescribeStackResource(self, call: Call, parameters: Parameters) -> dict[str, Any]:
         """One resource of a stack."""

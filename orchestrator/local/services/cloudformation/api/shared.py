@@ -29,6 +29,7 @@ from orchestrator.local.world import World
 Parameters = dict[str, Any]
 STACK_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 SSM_BATCH = 10
+PAGE = 100
 CLOUDFORMATION_PRINCIPAL = "cloudformation.amazonaws.com"
 
 
@@ -188,16 +189,25 @@ def check_tags(tags: Sequence[Mapping[str, str]]) -> None:
 
 def page(items: Sequence[Any], token: str | None, size: int) -> tuple[list[Any], str | None]:
     """One page of a list, and the token of the next."""
+    start = offset(token, 0)
+    end = start + size
+    return list(items[start:end]), token_at(end) if end < len(items) else None
+
+
+def token_at(place: int) -> str:
+    """The token of a place in a list."""
+    return base64.urlsafe_b64encode(str(place).encode()).decode()
+
+
+def offset(token: str | None, otherwise: int) -> int:
+    """The place that a token names; raises ValidationError for one that names none."""
     try:
-        start = int(base64.urlsafe_b64decode(token.encode()).decode()) if token else 0
+        return int(base64.urlsafe_b64decode(token.encode()).decode()) if token else otherwise
     except ValueError as error:
         raise invalid("NextToken is not valid") from error
-    end = start + size
-    following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else None
-    return list(items[start:end]), following
 
 
-def paged(member: str, items: Sequence[Any], parameters: Parameters, size: int = 100) -> dict[str, Any]:
+def paged(member: str, items: Sequence[Any], parameters: Parameters, size: int = PAGE) -> dict[str, Any]:
     """An answer with one page of items under ``member``."""
     shown, following = page(items, parameters.get("NextToken"), size)
     return {member: shown, "NextToken": following} if following else {member: shown}

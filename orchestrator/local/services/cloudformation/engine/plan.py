@@ -18,6 +18,7 @@ from orchestrator.local.services.cloudformation.engine.values import (
 )
 from orchestrator.local.services.cloudformation.language.evaluation import Evaluator, later, text
 from orchestrator.local.services.cloudformation.language.frame import Frame
+from orchestrator.local.services.cloudformation.language.parameters import MASK
 from orchestrator.local.services.cloudformation.language.references import Reference
 from orchestrator.local.services.cloudformation.language.template import Resource
 from orchestrator.local.services.cloudformation.providers import provider_of
@@ -49,6 +50,7 @@ class _Progress:
     previous: Frame | None
     tags: list[dict[str, str]]
     evaluator: Evaluator
+    masked: frozenset[str] = frozenset()
     fresh: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
 
@@ -66,6 +68,8 @@ def plan(
     Raises ServiceError and ResourceFailed for values that are wrong whatever the operation brings.
     """
     progress = _Progress(stack, frame, resources, previous, tags, frame.evaluate(Planned({}, exports, (), ())))
+    values = [*frame.values.values(), *(previous.values.values() if previous else ())]
+    progress.masked = frozenset(value.text for value in values if value.hidden and value.text)
     progress.evaluator = frame.evaluate(Planned(resources, exports, progress.fresh, progress.changed))
     found = Plan()
     for logical in _ordered(frame):
@@ -74,7 +78,7 @@ def plan(
             found.changes.append({"Type": "Resource", "ResourceChange": change})
     for logical, resource in resources.items():
         if logical not in frame.active and resource.instance:
-            found.changes.append({"Type": "Resource", "ResourceChange": _removal(resource)})
+            found.changes.append({"Type": "Resource", "ResourceChange": _removal(progress, resource)})
     found.beyond_resources = (
         tags != stack.goal.tags
         or _outputs_change(progress, stack)
@@ -110,7 +114,7 @@ def _change(progress: _Progress, entry: Resource) -> dict[str, Any] | None:
             "ResourceType": entry.type,
             "Scope": [],
             "Details": [],
-            "AfterContext": _context(after, metadata),
+            "AfterContext": _context(progress, after, metadata),
         }
     before = resource.instance.properties
     names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
@@ -149,15 +153,15 @@ def _modification(
         "Replacement": replacement,
         "Scope": sorted(scope),
         "Details": details,
-        "BeforeContext": _context(before, resource.metadata),
-        "AfterContext": _context(after, metadata),
+        "BeforeContext": _context(progress, before, resource.metadata),
+        "AfterContext": _context(progress, after, metadata),
     }
     if replacement != "False":
         change["PolicyAction"] = f"ReplaceAnd{POLICY_WORDS[entry.replace_policy]}"
     return change
 
 
-def _removal(resource: StackResource) -> dict[str, Any]:
+def _removal(progress: _Progress, resource: StackResource) -> dict[str, Any]:
     instance = resource.instance
     return {
         "Action": "Remove",
@@ -167,7 +171,7 @@ def _removal(resource: StackResource) -> dict[str, Any]:
         "ResourceType": resource.type,
         "Scope": [],
         "Details": [],
-        "BeforeContext": _context(instance.properties if instance else {}, resource.metadata),
+        "BeforeContext": _context(progress, instance.properties if instance else {}, resource.metadata),
     }
 
 
@@ -193,9 +197,9 @@ def _details(
         "Path": f"/Properties/{name}",
     }
     if name in before:
-        target["BeforeValue"] = _shown(before[name])
+        target["BeforeValue"] = _shown(progress, before[name])
     if name in after:
-        target["AfterValue"] = _shown(after[name])
+        target["AfterValue"] = _shown(progress, after[name])
     target["AttributeChangeType"] = "Modify" if name in before and name in after else _side(name, after)
     for source, cause in _causes(progress, entry, name):
         dynamic = unknown and source in ("ResourceReference", "ResourceAttribute")
@@ -246,15 +250,23 @@ def _replacement(details: list[dict[str, Any]]) -> str:
     return words
 
 
-def _context(properties: Mapping[str, Any], metadata: Any) -> str:
+def _context(progress: _Progress, properties: Mapping[str, Any], metadata: Any) -> str:
     context: dict[str, Any] = {"Properties": dict(properties)}
     if metadata is not None:
         context["Metadata"] = metadata
-    return json.dumps(context, separators=(",", ":"), sort_keys=True)
+    return _masked(progress, json.dumps(context, separators=(",", ":"), sort_keys=True))
 
 
-def _shown(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else text(value)
+def _shown(progress: _Progress, value: Any) -> str:
+    plain = json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else text(value)
+    return _masked(progress, plain)
+
+
+def _masked(progress: _Progress, shown: str) -> str:
+    """The text without the values of hidden parameters."""
+    for value in sorted(progress.masked, key=len, reverse=True):
+        shown = shown.replace(value, MASK)
+    return shown
 
 
 def _outputs_change(progress: _Progress, stack: Stack) -> bool:

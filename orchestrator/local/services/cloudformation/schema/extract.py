@@ -73,17 +73,17 @@ KEPT_KEYWORDS = frozenset(
 )
 
 
-def main() -> None:
+def main(folder: Path = FOLDER) -> None:
     """Write one file for each service; each line is one type, so that differences read well."""
     manager = importlib.import_module("cfnlint.schema.manager").PROVIDER_SCHEMA_MANAGER
     tables: dict[str, dict[str, Any]] = {}
     for name in sorted({*TYPES, *_sagemaker_types(manager)}):
         entry = _entry(manager.get_resource_schema(REGION, name))
         tables.setdefault(name.split("::")[1].lower(), {})[name] = entry
-    FOLDER.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     for service, table in tables.items():
         lines = (f"{json.dumps(name)}: {json.dumps(entry, sort_keys=True)}" for name, entry in table.items())
-        (FOLDER / f"{service}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        (folder / f"{service}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def _sagemaker_types(manager: Any) -> list[str]:
