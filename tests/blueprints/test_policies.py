@@ -31,6 +31,7 @@ NO_RESOURCE_LEVEL = {
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+    "sagemaker:ListAutoMLJobs",
     "sagemaker:ListHyperParameterTuningJobs",
     "sagemaker:ListTrainingJobs",
     "sagemaker:ListTransformJobs",
