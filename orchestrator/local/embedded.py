@@ -35,7 +35,8 @@ DEFAULT_ACCOUNTS = {
 class EmbeddedAws:
     """All services of all accounts on one port of the loopback interface, with their state in ``home``.
 
-    Making one takes the lock of the home and the port: raises HomeInUse or PortInUse.
+    Making one takes the lock of the home and the port: raises HomeInUse or PortInUse. One at a time in a process:
+    moto's state belongs to the process.
     """
 
     def __init__(
@@ -53,14 +54,13 @@ class EmbeddedAws:
             self._lock.release()
             raise
         self.home = home
+        self._announcement.unlink(missing_ok=True)  # of a process that was killed
         self.replay = Replay()
         self.endpoint = f"http://127.0.0.1:{self._server.port}"
         self.world = World(home, self.endpoint, accounts, region)
         kinds = find_services() if services is None else services
         self.services = {kind.name: kind(self.world) for kind in kinds}
-        self.journal = Journal(
-            home / "journal", lambda request, account: moto_app.call(request, account, self._server.port)
-        )
+        self.journal = Journal(home / "journal", self._moto)
         self._kept = Kept(self.journal.perform, moto_app.tells_eventbridge)
         self._log = RequestLog(home / "requests.log")
         self._gateway = Gateway(

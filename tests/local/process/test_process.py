@@ -25,12 +25,15 @@ class Running:
         command = [sys.executable, "-m", "orchestrator.local", "--home", str(home), *options]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 60
-        while not (home / "local.json").exists():
+        while not self._is_announced(home / "local.json"):
             assert self.process.poll() is None, self.process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.02)
         self.announcement = json.loads((home / "local.json").read_text())
         self.endpoint = self.announcement["endpoint"]
+
+    def _is_announced(self, path: Path) -> bool:
+        return path.exists() and json.loads(path.read_text())["pid"] == self.process.pid
 
     def client(self, service, account="111111111111"):
         return client_maker().client(
@@ -98,8 +101,8 @@ def test_a_killed_process_leaves_no_lock(start, tmp_path):
     os.kill(running.process.pid, signal.SIGKILL)
     running.process.wait()
     assert (tmp_path / "home" / "local.json").exists()  # nobody was there to remove it
-    (tmp_path / "home" / "local.json").unlink()
     assert start().stop()[0] == 0
+    assert not (tmp_path / "home" / "local.json").exists()
 
 
 @pytest.mark.parametrize(
