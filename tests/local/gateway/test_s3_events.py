@@ -34,7 +34,7 @@ class Functions(Service):
         return {"StatusCode": 202}
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=20.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"

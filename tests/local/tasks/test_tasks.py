@@ -13,7 +13,7 @@ from orchestrator.local.tasks import Tasks
 KEY = Key("1", "r", "s", "Thing", "a")
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=20.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
