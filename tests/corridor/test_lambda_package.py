@@ -52,7 +52,7 @@ def test_the_function_starts_from_the_zip_alone(package: bytes, tmp_path: Path) 
     code = """
 import importlib.util, json, sys
 sys.path[:] = [sys.argv[1]] + [p for p in sys.path if "site-packages" not in p]
-from orchestrator.answers import error_body
+from orchestrator.handler import handler
 from orchestrator.blueprint import load_catalog
 from orchestrator.expressions import evaluate
 import jsonschema, yaml

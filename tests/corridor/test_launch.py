@@ -26,6 +26,8 @@ HAS_NO_RESOURCE_LEVEL = {
     "codepipeline:PutJobFailureResult",
     "codepipeline:PutJobSuccessResult",
     "logs:DescribeLogGroups",
+    "sagemaker:ListModelCards",
+    "sagemaker:Search",
 }
 NOT_USED = {  # what the handler of a resource type may need, for properties that our templates never set
     "AWS::CodePipeline::Pipeline": r"codestar-connections:.*",
