@@ -20,6 +20,8 @@ from orchestrator.templating import canonical, render_document
 FRAME = "pipeline.yaml.j2"
 # CodePipeline: CustomData of an approval up to 1000 characters.
 LONGEST_CUSTOM_DATA = 1000
+# What a review accepts -> the result that says whether it is accepted already, and its value then.
+ACCEPTED = {"approve_model_package": ("ApprovalStatus", "Approved")}
 CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-cn": "console.amazonaws.cn",
@@ -130,6 +132,7 @@ def _frame(plan: Plan, catalog: Catalog, settings: Settings) -> Any:
         "executions": [arn.replace(":stateMachine:", ":execution:") + ":*" for arn in machines],
         "overrides": _overrides,
         "accept": _accept,
+        "undecided": _undecided,
         "review_text": _review_text,
         "approval_text": lambda stage: _approval_text(plan, stage, standing[stage.name]),
         "approval_link": lambda stage: _approval_link(plan, stage, standing[stage.name], settings),
@@ -153,6 +156,18 @@ def _accept(pipeline: PipelinePlan) -> dict[str, Any]:
     named = re.findall(r"\{(\w+)\}", pipeline.review) or list(pipeline.results)
     results = {name: f"#{{{pipeline.name}.{name}}}" for name in named if name in pipeline.results}
     return {"do": "accept", "what": pipeline.accept, "results": results}
+
+
+def _undecided(pipeline: PipelinePlan) -> dict[str, str]:
+    """The check that a review is still wanted: what the run found says it is not accepted. Empty: always asked.
+
+    Equality alone tells: a version that was rejected, or that nobody has looked at, is reviewed (again).
+    See https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference-VariableCheck.html.
+    """
+    result, accepted = ACCEPTED.get(pipeline.accept, ("", ""))
+    if result not in pipeline.results:
+        return {}
+    return {"Variable": f"#{{{pipeline.name}.{result}}}", "Value": accepted, "Operator": "NE"}
 
 
 def _review_text(pipeline: PipelinePlan) -> str:

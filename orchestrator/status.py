@@ -278,12 +278,12 @@ def _approval(aws: Aws, one: Waiting, done: Iterable[ActionRun], places: Iterabl
     for action in done:
         if METRICS in (action.variables or {}):  # of the training, which has a stage of its own
             results.setdefault(METRICS, (action.variables or {})[METRICS])
+        if action.name == f"Results-{one.name}":  # of the pipeline under review, in the stage before
+            results |= dict(action.variables or {})
         if action.stage != one.stage:
             continue
         if action.name == one.action:
             configuration = action.configuration or {}
-        elif action.provider == "Lambda":
-            results |= dict(action.variables or {})
         elif action.provider == "CloudFormation":
             place = of_stacks.get((action.configuration or {}).get("StackName", ""))
             changes += _changes(aws, place) if place else []

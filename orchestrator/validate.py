@@ -73,6 +73,9 @@ def _read_item(item: Mapping[str, Any], path: str, catalog: Catalog, around: Aro
     if name in around.earlier:
         text = f"There is another pipeline called {shown(name)!r}."
         around.findings.add([Problem(path_to(path, "name"), text, fix="Give each pipeline its own name.")])
+    if known and known[1].review and name in {stage.name for stage in around.stages if stage.approval}:
+        text = f"A stage that is approved is called {shown(name)!r} too; the reviews of both would be `Review-{name}`."
+        around.findings.add([Problem(path_to(path, "name"), text, fix="Give the pipeline another name.")])
     if known:
         given = {key: value for key, value in item.items() if key not in ("name", "pipeline_type")}
         yield read_pipeline(given, path, str(name), *known, around)

@@ -137,6 +137,9 @@ class Walk:
         for stage in state["stageStates"]:
             if stage.get("latestExecution", {}).get("pipelineExecutionId") != run:
                 continue
+            if stage["latestExecution"]["status"] == "Skipped":  # its actions tell of an earlier run
+                yield from self._skipped(stage)
+                continue
             for action in stage["actionStates"]:
                 latest = action.get("latestExecution", {})
                 name, now = (
@@ -150,6 +153,12 @@ class Walk:
                 waits = now[0] == "InProgress" and now[1]
                 approval = Approval(*name, now[1], summary) if waits else None
                 yield Event(*name, now[0], summary, approval)
+
+    def _skipped(self, stage: dict[str, Any]) -> Iterator[Event]:
+        name, now = (stage["stageName"], ""), ("Skipped", stage["latestExecution"]["pipelineExecutionId"])
+        if self._seen.get(name) != now:
+            self._seen[name] = now
+            yield Event(*name, "Skipped", "approved already")
 
     def approve(self, project: str, approval: Approval, summary: str) -> None:
         """Approve, as a reviewer would."""

@@ -280,6 +280,14 @@ def test_a_version_is_registered_once_with_its_lineage(trained: SageMaker) -> No
     assert len(trained.packages) == 1
 
 
+@pytest.mark.parametrize("status", ["Approved", "Rejected"])
+def test_a_version_found_again_has_the_status_it_has_now(trained: SageMaker, status: str) -> None:
+    first = output(registration().run(trained))
+    trained.packages[0]["ModelApprovalStatus"] = status
+    again = output(registration().run(trained, "ffffffff-1111-2222-3333-444455556666"))
+    assert again == {**first, "ApprovalStatus": status}
+
+
 def test_another_model_is_another_version_and_the_old_one_is_still_found(trained: SageMaker) -> None:
     first = output(registration().run(trained))
     second = output(registration("s3://models/other/output/model.tar.gz").run(trained))

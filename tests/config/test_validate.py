@@ -195,6 +195,11 @@ def test_what_is_no_object(problems: Callable[..., Any], body: Any) -> None:
             "valid region",
         ),
         (workload(stages=[{"name": "a", "account": "1" * 12}] * 2), "$.stages[1].name", "another stage called 'a'"),
+        (
+            workload(stages=[{"name": "forge", "account": "1" * 12, "approval": True}]),
+            "$.pipelines[0].name",
+            "the reviews of both would be `Review-forge`",
+        ),
         (workload(stages=[{"name": f"s{i}", "account": "1" * 12} for i in range(11)]), "$.stages", "at most 10"),
         ({"pipeline_type": "forge", "ore": FORGE["ore"]}, "$.model_name", "`model_name` is missing."),
         ({"pipeline_type": 3, "model_name": "x"}, "$.pipeline_type", "Pipeline type 3 is not supported."),

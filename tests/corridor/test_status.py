@@ -201,7 +201,7 @@ def test_a_review_of_a_model_shows_its_results(cloud: Cloud) -> None:
     actions(
         cloud,
         action("Review-registry", "Approve-registry", "Manual", "InProgress"),
-        action("Review-registry", "Results-registry", "Lambda", "Succeeded", variables=results),
+        action("registry", "Results-registry", "Lambda", "Succeeded", variables=results),
     )
     assert project_status(cloud.aws(), PROJECT).approvals[0].results == results
 

@@ -84,6 +84,30 @@ def test_another_instance_type_updates_only_what_depends_on_it(wine: Posted) -> 
     assert len(jobs) == 1, "nothing was trained again"
 
 
+def test_a_model_that_is_approved_is_not_asked_about_again(machine: Machine) -> None:
+    posted = Posted(machine, "breast-cancer", "approved-once")
+    asked: list[str] = []
+
+    def note(event: Any) -> bool:
+        asked.append(event.stage)
+        return True
+
+    assert posted.post()[0] == 200
+    assert set(posted.run(note).values()) == {"Succeeded"}
+    assert asked == ["Review-registry", "Review-staging", "Review-prod"]
+    asked.clear()
+    posted.pipeline("endpoint")["instance_type"] = "ml.c5.xlarge"
+    assert posted.post()[0] == 200
+    states = posted.run(note)
+    assert asked == ["Review-staging", "Review-prod"]
+    assert {stage for stage, state in states.items() if state == "Skipped"} == {"Review-registry/"}
+    assert set(states.values()) == {"Succeeded", "Skipped"}
+    status = project_status(posted.aws, posted.project)
+    (review,) = [stage for stage in status.stages if stage.name == "Review-registry"]
+    assert (review.state, {action.state for action in review.actions}) == ("Skipped", {"NotStarted"})
+    assert [endpoint.stage for endpoint in status.endpoints] == ["dev", "staging", "prod"]
+
+
 def test_a_script_that_raises_fails_the_stage_and_leaves_the_release_alone(wine: Posted) -> None:
     endpoint = project_status(wine.aws, wine.project).endpoints[0]
     before = wine.walk.endpoint_predictions(endpoint.account, endpoint.name)

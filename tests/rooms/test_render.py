@@ -75,6 +75,7 @@ def test_the_stages_of_three_accounts(flow_config: Any, rendered: Render) -> Non
         "Source",
         "training",
         "registry",
+        "Review-registry",
         "Deploy-dev",
         "Review-staging",
         "Deploy-staging",
@@ -94,8 +95,6 @@ def test_a_hub_pipeline_deploys_runs_and_is_reviewed(flow_config: Any, rendered:
         ("Deploy-registry", 1),
         ("Run-registry", 2),
         ("Results-registry", 3),
-        ("Approve-registry", 4),
-        ("Accept-registry", 5),
     ]
     overrides = json.loads(found["Deploy-registry"]["Configuration"]["ParameterOverrides"])
     assert overrides["ModelDataUrl"] == "#{training.ModelDataUrl}"
@@ -106,6 +105,22 @@ def test_a_hub_pipeline_deploys_runs_and_is_reviewed(flow_config: Any, rendered:
         "do": "results",
         "execution": "#{registry_run.ExecutionArn}",
     }
+
+
+def test_a_version_is_reviewed_unless_it_is_approved_already(flow_config: Any, rendered: Render) -> None:
+    rendering = rendered(flow_config)
+    found = actions(rendering, "Review-registry")
+    assert [(name, action["RunOrder"]) for name, action in found.items()] == [
+        ("Approve-registry", 1),
+        ("Accept-registry", 2),
+    ]
+    (condition,) = stages(rendering)["Review-registry"]["BeforeEntry"]["Conditions"]
+    assert condition["Result"] == "SKIP"
+    (rule,) = condition["Rules"]
+    assert rule["RuleTypeId"] == {"Category": "Rule", "Owner": "AWS", "Provider": "VariableCheck", "Version": "1"}
+    # The stage is entered while the rule holds: any status but Approved, Rejected among them, is reviewed.
+    wanted = {"Variable": "#{registry.ApprovalStatus}", "Value": "Approved", "Operator": "NE"}
+    assert rule["Configuration"] == wanted
     assert "#{registry.ModelPackageArn}" in found["Approve-registry"]["Configuration"]["CustomData"]
     accept = json.loads(found["Accept-registry"]["Configuration"]["UserParameters"])
     assert accept["what"] == "approve_model_package"
@@ -114,7 +129,9 @@ def test_a_hub_pipeline_deploys_runs_and_is_reviewed(flow_config: Any, rendered:
 
 def test_an_automatic_approval_asks_nobody(flow_config: Any, rendered: Render) -> None:
     flow_config["pipelines"][1]["approval"] = "automatic"
-    assert list(actions(rendered(flow_config), "registry")) == ["Deploy-registry", "Run-registry", "Results-registry"]
+    rendering = rendered(flow_config)
+    assert list(actions(rendering, "registry")) == ["Deploy-registry", "Run-registry", "Results-registry"]
+    assert "Review-registry" not in stages(rendering)
 
 
 def test_a_stage_is_reviewed_then_deployed_then_verified(flow_config: Any, rendered: Render) -> None:

@@ -187,6 +187,27 @@ def test_a_run_goes_on_after_every_restart(project: Project) -> None:
     assert [each["actionName"] for each in project.actions(identity)] == ["Take", "Run", "Approve"]
 
 
+def test_a_stage_is_skipped_once_whenever_the_process_dies(project: Project) -> None:
+    aws, last = project.aws, approval("Last")
+    project.upload(a="b")
+    skipped = approval("Skipped")
+    configuration = {"Variable": "#{source.VersionId}", "Value": "none", "Operator": "EQ"}
+    rule_type = {"category": "Rule", "owner": "AWS", "provider": "VariableCheck", "version": "1"}
+    rule = {"name": "Check", "ruleTypeId": rule_type, "configuration": configuration}
+    skipped["beforeEntry"] = {"conditions": [{"result": "SKIP", "rules": [rule]}]}
+    identity = project.create(approval(), skipped, last)
+    token = project.token()
+    aws.world.tasks.stop()  # the answer is accepted, but the process dies before anything follows from it
+    project.answer("Approved", token)
+    aws.restart()
+    project.token("Last")
+    aws.restart()
+    assert project.state("Skipped")["latestExecution"]["status"] == "Skipped"
+    project.approve("Last")
+    project.succeed(identity)
+    assert len(project.codepipeline.list_rule_executions(pipelineName="p")["ruleExecutionDetails"]) == 1
+
+
 def test_what_was_not_told_is_told_after_a_restart(project: Project) -> None:
     aws, sqs = project.aws, project.aws.client("sqs")
     url = sqs.create_queue(QueueName="q")["QueueUrl"]

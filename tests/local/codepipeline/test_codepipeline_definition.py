@@ -141,6 +141,20 @@ def typed(category: str, provider: str) -> Spoil:
 
 
 CONDITION = {"conditions": [{"result": "FAIL", "rules": []}]}
+
+
+def skip_unless(rules: int = 1, provider: str = "VariableCheck", commands: Any = None, **spoilt: Any) -> dict[str, Any]:
+    """A condition before a stage whose rule is sound but for what is given; None takes a key away."""
+    configuration = {"Variable": "#{variables.level}", "Value": "high", "Operator": "EQ", **spoilt}
+    rule = {
+        "name": "Check",
+        "ruleTypeId": {"category": "Rule", "owner": "AWS", "provider": provider, "version": "1"},
+        "configuration": {key: value for key, value in configuration.items() if value is not None},
+        **({"commands": commands} if commands else {}),
+    }
+    return {"conditions": [{"result": "SKIP", "rules": [rule] * rules}]}
+
+
 STRUCTURE = "InvalidStructureException"
 STAGE = "InvalidStageDeclarationException"
 ACTION = "InvalidActionDeclarationException"
@@ -158,7 +172,18 @@ ACTION = "InvalidActionDeclarationException"
     (lambda p: p["stages"].append({**p["stages"][0], "name": "Again"}), STRUCTURE, "not in stage 'Again'"),
     (in_stage(2, name="Train"), STAGE, "unique in a pipeline: Train"),
     (in_stage(1, actions=[]), STAGE, "has 0 actions"),
-    (in_stage(1, beforeEntry=CONDITION), STAGE, "does not support beforeEntry"),
+    (in_stage(1, beforeEntry=CONDITION), STAGE, "does not support the result FAIL of beforeEntry; SKIP is"),
+    (in_stage(1, beforeEntry=skip_unless(rules=0)), STAGE, "has 0 rules; there should be 1 to 5"),
+    (in_stage(1, beforeEntry=skip_unless(rules=2)), STAGE, "rule names must be unique in a condition: Check"),
+    (in_stage(1, beforeEntry={"conditions": []}), STAGE, "has 0 conditions; there should be 1"),
+    (in_stage(1, beforeEntry=skip_unless(provider="LambdaInvoke")), STAGE, "the rule Rule/AWS/LambdaInvoke/1"),
+    (in_stage(1, beforeEntry=skip_unless(commands=["ls"])), STAGE, "does not support commands of a rule"),
+    (in_stage(1, beforeEntry=skip_unless(Colour="red")), STAGE, "unknown key 'Colour'"),
+    (in_stage(1, beforeEntry=skip_unless(Value=None)), STAGE, "missing the required key 'Value'"),
+    (in_stage(1, beforeEntry=skip_unless(Value="")), STAGE, "'Value' has 0 characters"),
+    (in_stage(1, beforeEntry=skip_unless(Operator="GT")), STAGE, "Operator GT is none of EQ, NE, CONTAINS, MATCHES"),
+    (in_stage(1, beforeEntry=skip_unless(Operator="MATCHES", Value="(")), STAGE, "is no regular expression"),
+    (in_stage(1, beforeEntry=skip_unless(Variable="#{training.Model}")), ACTION, "Rule 'Check' refers to"),
     (in_stage(1, onSuccess=CONDITION), STAGE, "does not support onSuccess"),
     (in_stage(1, onFailure=CONDITION), STAGE, "does not support onFailure.conditions"),
     (in_stage(1, onFailure={"result": "SKIP"}), STAGE, "onFailure.result SKIP"),
@@ -206,6 +231,12 @@ def test_refused(spoil: Spoil, code: str, reason: str) -> None:
     with pytest.raises(ServiceError) as caught:
         checked(pipeline)
     assert (caught.value.code, reason in caught.value.message) == (code, True), caught.value.message
+
+
+def test_a_stage_may_be_skipped_by_a_variable() -> None:
+    pipeline = copy.deepcopy(GOOD)
+    in_stage(1, beforeEntry=skip_unless())(pipeline)
+    checked(pipeline)
 
 
 def test_actions_in_other_regions_need_a_store_there() -> None:

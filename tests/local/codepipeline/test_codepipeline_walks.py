@@ -14,10 +14,16 @@ from orchestrator.local.service import ServiceError
 from orchestrator.local.services.codepipeline import commands, machine
 from orchestrator.local.services.codepipeline.scene import Scene
 
+CHECK = {
+    "name": "EvenOnly",
+    "ruleTypeId": {"category": "Rule", "owner": "AWS", "provider": "VariableCheck", "version": "1"},
+    "configuration": {"Variable": "#{variables.number}", "Value": ".*[02468]", "Operator": "MATCHES"},
+}
 STAGES = [
     {"name": "Source", "actions": [declared("Take", category="Source", outputArtifacts=[{"name": "Bundle"}])]},
     {
         "name": "Build",
+        "beforeEntry": {"conditions": [{"result": "SKIP", "rules": [CHECK]}]},
         "onFailure": {"result": "RETRY"},
         "actions": [declared("One"), declared("Two", category="Approval"), declared("Three", order=2)],
     },
@@ -41,7 +47,8 @@ def move(play: Play, what: str, number: int) -> None:
     one: dict[str, Any] = executions[number % len(executions)] if executions else {"id": "none"}
     stage = ("Source", "Build", "Deploy")[number % 3]
     if what == "start":
-        commands.start(scene, f"e{len(executions)}", {"triggerType": "t", "triggerDetail": ""})
+        trigger = {"triggerType": "t", "triggerDetail": ""}
+        commands.start(scene, f"e{len(executions)}", trigger, [{"name": "number", "value": str(number)}])
     elif what in ("end", "fail") and running:
         running[number % len(running)]["status"] = "Succeeded" if what == "end" else "Failed"
     elif what in ("stop", "abandon") and executions:
@@ -95,7 +102,7 @@ def test_no_walk_breaks_the_rules(mode: str, moves: list[tuple[str, int]]) -> No
     stages = [
         {key: value for key, value in stage.items() if mode != "PARALLEL" or key != "onFailure"} for stage in STAGES
     ]
-    play = Play(mode, stages=stages)
+    play = Play(mode, stages=stages, variables=[{"name": "number"}])
     definition = play.scene.definitions[1]
     play.scene.definitions = dict.fromkeys(range(1, 50), definition)
     for what, number in moves:

@@ -18,6 +18,7 @@ from orchestrator.local.services.codepipeline.scene import (
     FAILED,
     IN_PROGRESS,
     ROLLBACK,
+    SKIPPED,
     STOPPED,
     STOPPING,
     SUCCEEDED,
@@ -123,6 +124,8 @@ def retry(scene: Scene, execution: Document, stage: str, mode: str) -> None:
 def roll_back(scene: Scene, identity: str, stage: str, target: Document, who: str) -> Document:
     """Bring a stage back to what an earlier execution had deployed; returns the new execution."""
     reason = ""
+    place = scene.place(stage)
+    latest = scene.past(place["latest"]) if place["latest"] else None
     if scene.mode == "PARALLEL":
         reason = "rollback is not available in PARALLEL mode"
     elif stage == scene.definition["stages"][0]["name"]:
@@ -131,8 +134,10 @@ def roll_back(scene: Scene, identity: str, stage: str, target: Document, who: st
         reason = "the pipeline version has changed since the target execution"
     elif target["type"] == ROLLBACK or target["stages"].get(stage, {}).get("status") != SUCCEEDED:
         reason = f"execution {target['id']} did not succeed in the stage as a standard execution"
-    elif scene.place(stage)["holder"]:
+    elif place["holder"]:
         reason = "the stage is currently running"
+    elif latest and latest["stages"][stage]["status"] == SKIPPED:
+        reason = "the stage was skipped"
     if reason:
         raise ServiceError("UnableToRollbackStageException", f"Unable to roll back stage '{stage}': {reason}.")
     trigger = {"triggerType": "ManualRollback", "triggerDetail": who}

@@ -1,7 +1,7 @@
 """What a pipeline's declaration must look like, checked as AWS checks it when it is created or updated.
 
 See https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html. What AWS knows and
-the embedded AWS does not (other providers, conditions, Git triggers) is refused by name.
+the embedded AWS does not (other providers, other conditions, Git triggers) is refused by name.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator.local.service import ServiceError
 from orchestrator.local.services.codepipeline.action import Action
+from orchestrator.local.services.codepipeline.conditions import check_conditions, rules_of
 from orchestrator.local.services.codepipeline.variables import (
     EXECUTION_NAMESPACE,
     EXECUTION_VARIABLE,
@@ -128,9 +129,9 @@ def _check_stage(pipeline: Document, stage: Document, *, first: bool) -> None:
         raise _structure("Pipeline should start with a stage that only contains source actions")
     if not first and any(sources):
         raise _structure(f"Source actions are allowed in the first stage only, not in stage '{name}'")
-    for feature in ("beforeEntry", "onSuccess"):
-        if stage.get(feature):
-            raise _stage_lacks(name, feature)
+    check_conditions(stage)
+    if stage.get("onSuccess"):
+        raise _stage_lacks(name, "onSuccess")
     if stage.get("blockers"):
         raise ServiceError("InvalidBlockerDeclarationException", f"Stage '{name}': blockers are not supported.")
     _check_on_failure(pipeline, stage, first=first)
@@ -235,22 +236,23 @@ def _check_variables(pipeline: Document) -> None:
     declared = {variable["name"] for variable in pipeline.get("variables", [])}
     namespaces: set[str] = set()
     for stage in pipeline["stages"]:
+        for rule in rules_of(stage):
+            _check_references(f"Rule '{rule['name']}'", rule["configuration"], declared, namespaces)
         for order in sorted({action["runOrder"] for action in stage["actions"]}):
             group = [action for action in stage["actions"] if action["runOrder"] == order]
             for action in group:
-                for text in action["configuration"].values():
-                    _check_references(action["name"], text, declared, namespaces)
+                _check_references(f"Action '{action['name']}'", action["configuration"], declared, namespaces)
             for namespace in (action["namespace"] for action in group if action.get("namespace")):
                 if namespace in namespaces or namespace in (EXECUTION_NAMESPACE, PIPELINE_NAMESPACE):
                     raise _action_fault(f"Namespace '{namespace}' is reserved or used by another action.")
                 namespaces.add(namespace)
 
 
-def _check_references(action: str, text: str, declared: set[str], namespaces: set[str]) -> None:
+def _check_references(who: str, configuration: Mapping[str, str], declared: set[str], namespaces: set[str]) -> None:
     try:
-        found = list(references(text))
+        found = [reference for text in configuration.values() for reference in references(text)]
     except ValueError as problem:
-        raise _action_fault(f"Action '{action}': {problem}") from None
+        raise _action_fault(f"{who}: {problem}") from None
     for namespace, name in found:
         if namespace == PIPELINE_NAMESPACE:
             known = name in declared
@@ -260,7 +262,7 @@ def _check_references(action: str, text: str, declared: set[str], namespaces: se
             known = namespace in namespaces
         if not known:
             raise _action_fault(
-                f"Action '{action}' refers to '#{{{namespace}.{name}}}', but no pipeline variable and no action "
+                f"{who} refers to '#{{{namespace}.{name}}}', but no pipeline variable and no action "
                 "that runs before it provides that."
             )
 

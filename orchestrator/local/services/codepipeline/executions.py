@@ -7,7 +7,12 @@ import uuid
 from orchestrator.local.service import Call, ServiceError
 from orchestrator.local.services.codepipeline import commands
 from orchestrator.local.services.codepipeline.operations import RULE_HEADER, Operations, caller, find_stage, page
-from orchestrator.local.services.codepipeline.views import action_detail, execution_detail, execution_summary
+from orchestrator.local.services.codepipeline.views import (
+    action_detail,
+    execution_detail,
+    execution_summary,
+    rule_detail,
+)
 from orchestrator.local.store import Document
 
 TOKENS = uuid.UUID("7d0c5b0e-7d0a-5f3c-9a55-3c1b7f0a4b52")
@@ -89,8 +94,31 @@ class ExecutionOperations(Operations):
         shown, more = page(actions, parameters)
         return {"actionExecutionDetails": [action_detail(each) for each in shown], **more}
 
+    def ListRuleExecutions(self, call: Call, parameters: Document) -> Document:
+        key = self.pipeline_key(call, parameters["pipelineName"])
+        self.engine.pipeline(key)
+        wanted = parameters.get("filter", {})
+        latest = wanted.get("latestInPipelineExecution", {})
+        identity = wanted.get("pipelineExecutionId") or latest.get("pipelineExecutionId", "")
+        only_latest = latest.get("startTimeRange") == "Latest"
+        executions = [self.engine.execution(key, identity)] if identity else self.engine.executions(key)
+        rules = [
+            rule_detail(execution, stage, rule)
+            for execution in executions
+            for stage, record in reversed(execution["stages"].items())
+            for rule in reversed(_evaluated(record, only_latest=only_latest))
+        ]
+        shown, more = page(rules, parameters)
+        return {"ruleExecutionDetails": shown, **more}
+
     def _current_actions(self, pipeline: str, execution: Document) -> set[str]:
         """The action executions of the latest attempt at each stage."""
         if not execution["stages"]:
             raise ServiceError("ValidationException", f"The execution has not entered a stage of '{pipeline}' yet.")
         return {identity for record in execution["stages"].values() for identity in record["actions"].values()}
+
+
+def _evaluated(record: Document, *, only_latest: bool) -> list[Document]:
+    """The rule executions of a stage in an execution: of all evaluations of its condition, or of the latest."""
+    rules: list[Document] = (record.get("entry") or record)["rules"] if only_latest else record["rules"]
+    return rules

@@ -2,7 +2,8 @@
 
 The rules are AWS's, https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html: a stage
 belongs to one execution at a time; actions of one run order run together; an execution waits before a stage that is
-held or whose inbound transition is disabled, in line (QUEUED) or overtaken by newer ones (SUPERSEDED).
+held or whose inbound transition is disabled, in line (QUEUED) or overtaken by newer ones (SUPERSEDED). A stage whose
+conditions an execution does not meet is skipped.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from orchestrator.local.services.codepipeline.conditions import ERRORED, evaluate, rules_of
 from orchestrator.local.services.codepipeline.definition import artifact_store
 from orchestrator.local.services.codepipeline.scene import (
     ABANDONED,
@@ -17,6 +19,7 @@ from orchestrator.local.services.codepipeline.scene import (
     FAILED,
     IN_PROGRESS,
     ROLLBACK,
+    SKIPPED,
     STANDARD,
     STOPPED,
     SUCCEEDED,
@@ -96,6 +99,8 @@ def reset_actions(scene: Scene, execution: Document, mode: str) -> None:
     else:
         record["actions"] = {}
     record["status"] = IN_PROGRESS
+    if (record.get("entry") or {}).get("status") == ERRORED:
+        record["entry"] = None  # it has not entered yet: its conditions are asked again
     scene.note_stage(execution, "RESUMED")
 
 
@@ -111,6 +116,8 @@ def _step(scene: Scene, execution: Document) -> bool:
     """Move one execution on; whether anything happened."""
     if not execution["entered"]:
         return _step_waiting(scene, execution)
+    if rules_of(scene.stage(execution)) and not execution["stages"][execution["stage"]]["entry"]:
+        return _ask_conditions(scene, execution)
     actions = scene.current_actions(execution)
     _abandon_unwanted(scene, execution, actions)
     settled = [_settle(scene, execution, action) for action in actions]
@@ -142,6 +149,21 @@ def _step_waiting(scene: Scene, execution: Document) -> bool:
         _finish(scene, execution, CANCELLED)
     else:
         return False
+    return True
+
+
+def _ask_conditions(scene: Scene, execution: Document) -> bool:
+    """Evaluate the stage's conditions: let the execution go on in the stage, skip it, or fail for want of a value."""
+    stage = scene.stage(execution)
+    record = execution["stages"][stage["name"]]
+    record["entry"] = entry = evaluate(stage, _namespaces(execution), scene.now, scene.new_id)
+    record["rules"].extend(entry["rules"])
+    if entry["status"] == ERRORED:
+        execution["summary"] = entry["summary"]
+        _fail(scene, execution, stage)
+    elif entry["status"] == FAILED:
+        _leave(scene, execution, SKIPPED)
+        _go_on(scene, execution, stage["name"])
     return True
 
 
@@ -246,6 +268,11 @@ def _succeed(scene: Scene, execution: Document) -> None:
     if execution["type"] == STANDARD:
         scene.place(stage)["succeeded"] = {"execution": execution["id"], "version": execution["version"]}
     _leave(scene, execution, SUCCEEDED)
+    _go_on(scene, execution, stage)
+
+
+def _go_on(scene: Scene, execution: Document, stage: str) -> None:
+    """From a stage that is done to the next one, or to the end."""
     names = [each["name"] for each in scene.definitions[execution["version"]]["stages"]]
     following = names[names.index(stage) + 1 :]
     if execution["stop"]:
@@ -346,6 +373,8 @@ def _enter(scene: Scene, execution: Document) -> None:
     execution["stages"][stage] = {
         "status": IN_PROGRESS,
         "actions": {},
+        "entry": None,
+        "rules": [],
         "automaticRetries": 0,
         "manualRetries": 0,
     }

@@ -21,6 +21,7 @@ STOPPED = "Stopped"
 CANCELLED = "Cancelled"
 SUPERSEDED = "Superseded"
 ABANDONED = "Abandoned"
+SKIPPED = "Skipped"
 
 STANDARD = "STANDARD"
 ROLLBACK = "ROLLBACK"

@@ -1,10 +1,11 @@
-"""How documents look in answers: GetPipelineState, execution summaries, action execution details."""
+"""How documents look in answers: GetPipelineState, execution summaries, action and rule execution details."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestrator.local.services.codepipeline.conditions import rules_of
 from orchestrator.local.services.codepipeline.scene import FAILED, IN_PROGRESS, ROLLBACK
 from orchestrator.local.store import Document
 
@@ -37,6 +38,9 @@ def pipeline_state(
             state["latestExecution"] = _stage_execution(latest, record["status"])
             if record.get("retryTrigger"):
                 state["retryStageMetadata"] = _retries(record)
+        if rules := rules_of(stage):
+            entry = latest["stages"][stage["name"]]["entry"] if latest else None
+            state["beforeEntryConditionState"] = _condition_state(rules, entry)
         waiting = [each for each in active if not each["entered"] and each["stage"] == stage["name"]]
         if waiting:
             state["inboundExecutions"] = [_stage_execution(each, each["status"]) for each in waiting]
@@ -98,6 +102,47 @@ def _action_state(declaration: Document, action: Document | None) -> Document:
             "created": revision["created"],
         }
     return state
+
+
+def _condition_state(rules: list[Document], entry: Document | None) -> Document:
+    """The condition before a stage, as its latest evaluation left it."""
+    if entry is None:
+        return {"conditionStates": [{"ruleStates": [{"ruleName": rule["name"]} for rule in rules]}]}
+    status = _given({"status": entry["status"], "summary": entry["summary"]})
+    states = [{"ruleName": rule["name"], "latestExecution": _rule_execution(rule)} for rule in entry["rules"]]
+    condition = {"latestExecution": {**status, "lastStatusChange": entry["updated"]}, "ruleStates": states}
+    return {"latestExecution": status, "conditionStates": [condition]}
+
+
+def _rule_execution(rule: Document) -> Document:
+    return _given({
+        "ruleExecutionId": rule["id"],
+        "status": rule["status"],
+        "summary": rule.get("summary"),
+        "lastStatusChange": rule["updated"],
+        "errorDetails": rule.get("error"),
+    })  # fmt: skip
+
+
+def rule_detail(execution: Document, stage: str, rule: Document) -> Document:
+    """An entry of ListRuleExecutions."""
+    result = {"externalExecutionSummary": rule.get("summary"), "errorDetails": rule.get("error")}
+    return {
+        "pipelineExecutionId": execution["id"],
+        "ruleExecutionId": rule["id"],
+        "pipelineVersion": execution["version"],
+        "stageName": stage,
+        "ruleName": rule["name"],
+        "startTime": rule["started"],
+        "lastUpdateTime": rule["updated"],
+        "status": rule["status"],
+        "input": {
+            "ruleTypeId": rule["declaration"]["ruleTypeId"],
+            "configuration": rule["declaration"]["configuration"],
+            "resolvedConfiguration": rule["configuration"],
+        },
+        "output": {"executionResult": _given(result)},
+    }
 
 
 def execution_summary(execution: Document) -> Document:
