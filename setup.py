@@ -32,6 +32,7 @@ setup(
     package_dir=catalog_packages(),
     package_data={
         "orchestrator": ["*.json", "py.typed"],
+        "orchestrator.local.services.cloudformation.schema": ["types/*.json"],
         **{name: ["*"] for name in catalog_packages()},
     },
     install_requires=["boto3>=1.40", "jinja2>=3.1.5", "jsonschema>=4.23", "pyyaml>=6.0.2"],

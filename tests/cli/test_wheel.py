@@ -56,6 +56,14 @@ def test_init_validate_render_from_any_folder(installed: Path, tmp_path: Path) -
     assert (tmp_path / "build/rendered/codepipeline.template.json").exists()
 
 
+def test_every_data_file_of_the_package_is_in_the_wheel(installed: Path) -> None:
+    (site,) = (installed.parent.parent / "lib").glob("python*/site-packages")
+    tracked = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "orchestrator"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not [name for name in tracked if not (site / name).exists()]
+
+
 def test_it_is_the_wheel_that_answers(installed: Path, tmp_path: Path) -> None:
     python = installed.with_name("python")
     code = "import orchestrator; print(orchestrator.__file__)"
