@@ -17,6 +17,8 @@ SUMMARY = "what is true now"
 EXIT_FAILED = 7
 METRICS = "Metrics"
 BUSY = {"provisioning", "running", "stopping"}
+NEW_RUN_SECONDS = 8.0
+"""How long ``--watch`` looks out for a run that is about to begin, as after a commit."""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -30,14 +32,16 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     _, aws = project.connect(arguments, console)
     name = project.name(arguments, aws)
-    shown = ""
+    shown, patience = "", time.monotonic() + NEW_RUN_SECONDS
     while True:
         status = project_status(aws, name)
         text = status_text(status)
         if text != shown:
             console.data(status.as_dict(), text + ("\n" if arguments.watch else ""))
             shown = text
-        if not arguments.watch or status.state not in BUSY:
+        if status.state in BUSY:
+            patience = 0.0
+        elif not arguments.watch or time.monotonic() > patience:
             return EXIT_FAILED if status.state in ("failed", "broken") else 0
         time.sleep(arguments.interval)
 
