@@ -205,7 +205,7 @@ def test_tags_of_every_resource(workshop: Workshop) -> None:
     ("create_processing_job", {"ProcessingJobName": "p", "RoleArn": "arn:aws:iam::222222222222:role/r",
                                "AppSpecification": {"ImageUri": "i"}, "ProcessingResources": {"ClusterConfig": {
                                    "InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}}}),
-    ("list_transform_jobs", {}),
+    ("list_compilation_jobs", {}),
     ("create_pipeline", {"PipelineName": "p", "ClientRequestToken": "x" * 32,
                          "RoleArn": "arn:aws:iam::222222222222:role/r"}),
 ])  # fmt: skip
