@@ -127,7 +127,7 @@ class Orchestrator:
             if isinstance(error, ConfigInvalid) and "detailedMessage" in document:
                 document["detailedMessage"] = answers.old_text(error, body())
             return answers.answer(status, document)
-        if reply.document and "bundle_digest" in reply.document:
+        if reply.document and "pipeline_id" in reply.document:
             _log(project=reply.document["project"], outcome=reply.document["outcome"], request_id=request_id)
         return answers.answer(reply.status, reply.document, reply.text)
 
