@@ -185,6 +185,6 @@ def batch_environment(document: Document) -> dict[str, str]:
         "SAGEMAKER_BATCH_STRATEGY": {"SingleRecord": "SINGLE_RECORD"}.get(
             document.get("BatchStrategy", ""), "MULTI_RECORD"
         ),
-        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": str(document.get("MaxConcurrentTransforms", 1)),
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": str(document.get("MaxConcurrentTransforms") or 1),
         "SAGEMAKER_MAX_REQUEST_SIZE": str(payload * MEGABYTE or UNLIMITED),
     }
