@@ -42,6 +42,7 @@ torch: $(VENV)/.installed-test
 
 schema: $(VENV)/.installed
 	@$(BIN)/python -m orchestrator.schema
+	@$(BIN)/python -m orchestrator.openapi
 
 bench: $(VENV)/.installed-test
 	@$(BIN)/python -m bench
