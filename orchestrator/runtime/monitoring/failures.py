@@ -1,0 +1,28 @@
+"""What stops a monitor: input that cannot be read at all, or output that would overwrite something."""
+
+from __future__ import annotations
+
+
+class MonitoringError(Exception):
+    """The root; ``hint`` says what to do next."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputMissing(MonitoringError):
+    """A file or folder that was named does not exist."""
+
+
+class InputUnreadable(MonitoringError):
+    """The input exists but is not data of the stated format, or holds no rows."""
+
+
+class OutputExists(MonitoringError):
+    """A file of the same name is there already; nothing was written."""
+
+
+class PackagesMissing(MonitoringError):
+    """polars or numpy is not installed."""
