@@ -54,6 +54,8 @@ setup(
             "hypothesis>=6.120",
             "schemathesis>=4.0",
             "psutil>=6.0",
+            "setuptools>=77",
+            "wheel",
             "mypy>=1.14",
             "ruff>=0.9",
             "cfn-lint>=1.40",
