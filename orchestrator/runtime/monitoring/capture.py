@@ -160,13 +160,18 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     if all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values):
         try:
             numbers = [None if value is None else float(value) for value in values]
-        except OverflowError:
-            return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
-        return pl.Series(name, numbers, dtype=pl.Float64)
-    return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
+            return pl.Series(_encodable(name), numbers, dtype=pl.Float64)
+        except OverflowError:  # a whole number beyond the largest float stays a text
+            pass
+    return pl.Series(_encodable(name), [_text(value) for value in values], dtype=pl.String)
 
 
 def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    if value is None:
+        return None
+    return _encodable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _encodable(text: str) -> str:
+    """The text with what is no character (half a surrogate pair, which JSON allows) replaced."""
+    return text if text.isascii() else text.encode("utf-8", errors="replace").decode("utf-8")

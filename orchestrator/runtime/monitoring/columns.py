@@ -15,6 +15,10 @@ NO_NUMBER = ["", "na", "n/a", "nan", "null", "none", "-", "?", "#n/a"]
 """Spellings of a missing number (in any case); in a column of texts only the empty text is missing."""
 
 
+REFUSALS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""How polars says that it cannot read something; on some broken files its reader panics."""
+
+
 class Kind(StrEnum):
     """What a column holds. OPEN: nothing yet, so not decided. OTHER: lists, objects, bytes; only completeness."""
 
@@ -98,8 +102,10 @@ def conform(frame: pl.DataFrame, kinds: Kinds, file: str, rows: Sequence[int],
                 unparsable[column.name] = bad
         elif kind is Kind.TEXT:
             columns.append(as_texts(column))
-        else:
-            columns.append(column.is_not_null() if kind is Kind.OTHER else as_texts(column))
+        elif kind is Kind.OTHER:
+            columns.append(column.is_not_null())
+        else:  # nothing but spellings of missing numbers so far
+            columns.append(pl.Series(column.name, [None] * column.len(), dtype=pl.String))
     return Batch(pl.DataFrame(columns), file, rows, unparsable, events)
 
 

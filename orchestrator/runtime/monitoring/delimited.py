@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from orchestrator.runtime.monitoring.columns import Batch, Kind, Kinds, conform
+from orchestrator.runtime.monitoring.columns import REFUSALS, Batch, Kind, Kinds, conform
 from orchestrator.runtime.monitoring.failures import InputUnreadable
 from orchestrator.runtime.monitoring.findings import Findings
 
@@ -85,7 +85,7 @@ class Table:
         for schema in (typed, texts) if typed != texts else (texts,):
             try:
                 frame = pl.read_csv(block, has_header=False, schema=schema, separator=self.separator)
-            except pl.exceptions.PolarsError:
+            except REFUSALS:
                 continue
             if frame.width and frame[self.names[-1]].null_count() and not self._full(block, frame):
                 return None

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from orchestrator.runtime.monitoring import capture
-from orchestrator.runtime.monitoring.columns import Batch, Kinds, conform
+from orchestrator.runtime.monitoring.columns import REFUSALS, Batch, Kinds, conform
 from orchestrator.runtime.monitoring.delimited import positional, read_csv, whole_records
 from orchestrator.runtime.monitoring.failures import InputMissing, InputUnreadable
 from orchestrator.runtime.monitoring.findings import Findings
@@ -141,7 +141,7 @@ def read_parquet(path: Path, file: str, kinds: Kinds) -> Iterator[Batch]:
         for frame in lazy.collect_batches(chunk_size=max(1, PARQUET_CELLS // width), maintain_order=True):
             yield conform(frame, kinds, file, range(row + 1, row + 1 + frame.height))
             row += frame.height
-    except pl.exceptions.PolarsError as error:
+    except REFUSALS as error:
         raise InputUnreadable(f"{path} is damaged: {str(error).splitlines()[0]}") from error
 
 
@@ -167,7 +167,7 @@ def _regular_lines(block: bytes) -> pl.DataFrame | None:
     """The block as polars reads it; None when it does not, or when lines could have been passed over."""
     try:
         frame = pl.read_ndjson(block, infer_schema_length=None)
-    except pl.exceptions.PolarsError:
+    except REFUSALS:
         return None
     if any(kind.is_nested() or kind == pl.String for kind in frame.dtypes):
         return None if b"\n\n" in block or frame.height != block.count(b"\n") + (not block.endswith(b"\n")) else frame

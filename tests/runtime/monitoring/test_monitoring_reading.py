@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from orchestrator.runtime.monitoring import capture
 from orchestrator.runtime.monitoring.analysis import analyze, make_baseline
 from orchestrator.runtime.monitoring.delimited import whole_records
 from orchestrator.runtime.monitoring.documents import monitoring_config
-from orchestrator.runtime.monitoring.failures import InputMissing, InputUnreadable
+from orchestrator.runtime.monitoring.failures import InputMissing, InputUnreadable, MonitoringError
 from orchestrator.runtime.monitoring.policy import Policy
 from orchestrator.runtime.monitoring.reading import Format, Source
+from orchestrator.runtime.monitoring.report import report
 
 
 def read(path: Path, **options: Any) -> tuple[pl.DataFrame, Source]:
@@ -234,3 +237,58 @@ def test_ignored_columns_and_output_side(tmp_path: Path) -> None:
     frame, _ = read(path, part=capture.Part.OUTPUT, format=Format.CAPTURE)
     assert frame.rows() == [(0.7,)]
     assert monitoring_config()["distribution_constraints"]["comparison_threshold"] == 0.1
+
+
+CELLS = st.sampled_from(
+    [
+        "1",
+        "-2.5",
+        "",
+        "abc",
+        '"q"',
+        '"',
+        'a"b',
+        '"x,y"',
+        '"x\ny"',
+        "1e999",
+        "nan",
+        "inf",
+        "é",
+        "\ufeff",
+        "\0",
+        "\r",
+        " 5 ",
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.sampled_from(["", "7", "é", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2),
+    max_leaves=4,
+)
+OBJECTS = st.dictionaries(st.sampled_from(["x", "y", "größe"]), VALUES, max_size=3)
+TEXTS = st.one_of(
+    st.lists(st.lists(CELLS, max_size=4).map(",".join), max_size=12).map("\n".join).map(str.encode),
+    st.lists(OBJECTS.map(json.dumps) | st.just("{"), max_size=8).map("\n".join).map(str.encode),
+    st.binary(max_size=200),
+)
+
+
+@given(TEXTS, st.sampled_from(["f.csv", "f.tsv", "f.jsonl", "f.parquet"]))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_file_whatever_it_holds_makes_a_monitor_crash(tmp_path: Path, content: bytes, name: str) -> None:
+    path = file(tmp_path, name, content)
+    try:
+        made = make_baseline(Source(path))
+        done = analyze(Source(path), made.statistics, made.constraints, Policy())
+    except MonitoringError as error:
+        assert error.message
+    else:
+        json.dumps([made.statistics, made.constraints, done.statistics, done.violations], allow_nan=False)
+        report(made.statistics, done.statistics, done.violations).encode()
+
+
+def test_a_column_that_begins_with_missing_spellings_may_become_anything(tmp_path: Path) -> None:
+    path = file(tmp_path, "d.csv", "x,y\nnan,none\n1,text")
+    features = make_baseline(Source(path)).constraints["features"]
+    kept = {each["name"]: (each["inferred_type"], each["completeness"]) for each in features}
+    assert kept == {"x": ("Integral", 0.5), "y": ("String", 0.5)}
