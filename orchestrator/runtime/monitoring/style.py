@@ -33,7 +33,8 @@ figure{margin:0}svg{width:100%;height:auto;display:block;max-width:520px}
 .base{fill:var(--base)}.now-bar{fill:var(--now)}.now-fill{fill:var(--now);opacity:.16}
 .now{fill:none;stroke:var(--now);stroke-width:2;stroke-linejoin:round}
 .base-line{fill:none;stroke:var(--base);stroke-width:2.5}
-.gap{stroke:var(--bad);stroke-width:2}.gap-text{fill:var(--bad);font-size:12px;font-weight:600}
+.gap{stroke:var(--bad);stroke-width:2}.gap-text{fill:var(--bad);font-size:12px;font-weight:600;
+paint-order:stroke;stroke:var(--paper);stroke-width:4px}
 table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;margin:8px 0}
 th,td{text-align:left;padding:4px 18px 4px 0;border-bottom:1px solid var(--line)}th{color:var(--soft);font-weight:500}
 td:first-child{overflow-wrap:anywhere}.hit td{color:var(--bad);font-weight:600}
