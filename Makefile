@@ -27,7 +27,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/mlops demo
 
 test: $(VENV)/.installed-test check
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint types
 

@@ -46,7 +46,7 @@ setup(
             "optuna>=4.2",
             "fpdf2>=2.8",
         ],
-        "monitoring": ["polars>=1.20", "numpy>=1.26"],
+        "monitoring": ["polars>=2.1", "numpy>=2.0"],
         "pytorch": ["torch>=2.6"],
         "test": [
             "pytest>=8.3",

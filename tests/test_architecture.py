@@ -32,7 +32,7 @@ LEVELS = {
     "handler": 4,
 }
 ROOMS = {name for name, level in LEVELS.items() if level == 2}
-HEAVY = {"sagemaker", "aws_cdk", "moto", "numpy", "xgboost", "sklearn", "torch", "pandas", "rich"}
+HEAVY = {"polars", "sagemaker", "aws_cdk", "moto", "numpy", "xgboost", "sklearn", "torch", "pandas", "rich"}
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 
 

@@ -1,6 +1,6 @@
 """Predict in this process, without an endpoint: the reference that endpoints are compared with.
 
-    python predict.py MODEL_FOLDER TEST_CSV     one prediction a line
+python predict.py MODEL_FOLDER TEST_CSV     one prediction a line
 """
 
 import sys

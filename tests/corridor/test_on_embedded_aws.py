@@ -28,8 +28,6 @@ ROOT = Path(__file__).parent.parent.parent
 REGION = "us-east-1"
 PATIENCE = 60.0
 
-pytestmark = pytest.mark.xdist_group("corridor-on-embedded-aws")
-
 
 class Installed:
     """An embedded AWS with the orchestrator in it."""

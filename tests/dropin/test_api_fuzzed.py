@@ -30,8 +30,6 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 KNOWN = "mlops-pipeline-known-workload"
 DOCUMENT = (ROOT / "openapi.json").read_bytes()
 
-pytestmark = pytest.mark.xdist_group("api-fuzzed")
-
 
 def cloud() -> Cloud:
     """An AWS with one project that waits for an approval; every other pipeline is unknown."""

@@ -8,11 +8,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
 from tests.corridor.test_on_embedded_aws import Installed, eventually
-
-pytestmark = pytest.mark.xdist_group("api-on-embedded-aws")
 
 TRAINING = {
     "pipeline_type": "model_training_builtin",

@@ -11,7 +11,6 @@ import pytest
 from tests.e2e.conftest import Machine
 from tests.e2e.posted import HUB, Workbench
 
-pytestmark = pytest.mark.xdist_group("automl")
 STAGES = [{"name": "prod", "account": HUB, "region": "us-east-1", "approval": False}]
 
 

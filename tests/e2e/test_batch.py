@@ -11,7 +11,6 @@ from orchestrator.status import project_status
 from tests.e2e.conftest import Machine
 from tests.e2e.posted import DEV, HUB, PROD, TRAINING, Workbench
 
-pytestmark = pytest.mark.xdist_group("batch")
 STAGES = [
     {"name": "dev", "account": DEV, "region": "us-east-1", "approval": False},
     {"name": "prod", "account": PROD, "region": "us-east-1", "approval": True},

@@ -16,8 +16,6 @@ from orchestrator.sources import with_uploaded_sources
 from orchestrator.status import project_status
 from tests.e2e.conftest import Machine, finish
 
-pytestmark = pytest.mark.xdist_group("changes")
-
 
 class Posted:
     """A config that is POSTed to the orchestrator's function, changed, and POSTed again."""

@@ -7,7 +7,6 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
 from botocore.exceptions import BotoCoreError
 
 from orchestrator.cli import embedded
@@ -15,7 +14,6 @@ from orchestrator.cli.walk import Walk
 from orchestrator.errors import AwsFailed
 from tests.e2e.conftest import Machine
 
-pytestmark = pytest.mark.xdist_group("crash")
 KILLS = 25
 LONGEST_LIFE_SECONDS = 1.5
 MOMENTS = (

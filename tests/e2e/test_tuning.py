@@ -13,7 +13,6 @@ from orchestrator.execute import stop
 from tests.e2e.conftest import Machine
 from tests.e2e.posted import HUB, TRAINING, Workbench
 
-pytestmark = pytest.mark.xdist_group("tuning")
 STAGES = [{"name": "prod", "account": HUB, "region": "us-east-1", "approval": False}]
 PROJECT = "mlops-pipeline-tuned-workload"
 

@@ -12,7 +12,6 @@ from orchestrator.deployed import endpoints
 from orchestrator.runs import targets
 from tests.e2e.conftest import PIPELINES, Machine, finish
 
-pytestmark = pytest.mark.xdist_group("walk")
 EXAMPLES = sorted(path.parent.name for path in PIPELINES.glob("*/mlops-config.json"))
 
 
