@@ -43,7 +43,6 @@ setup(
             "scikit-learn>=1.5",
             "optuna>=4.5",
             "uvicorn[standard]>=0.34",
-            "optuna>=4.2",
             "fpdf2>=2.8",
         ],
         "monitoring": ["polars>=2.1", "numpy>=2.0"],
