@@ -27,7 +27,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/mlops demo
 
 test: $(VENV)/.installed-test check
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types
 

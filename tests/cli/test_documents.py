@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.__main__ import parser
+from orchestrator.cli.__main__ import find_verbs, parser
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = sorted(
@@ -30,6 +30,8 @@ def commands(text: str) -> list[str]:
 def test_commands_parse(path: Path) -> None:
     for line in commands(path.read_text()):
         words = shlex.split(line)[1:]
+        if words[0] in find_verbs() and len(words) == 1:
+            continue  # the verb is spoken of, not typed
         try:
             parser().parse_args(words)
         except SystemExit as stopped:
