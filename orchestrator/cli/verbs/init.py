@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     text = (folder / config.DEFAULT).read_text().replace(document["$schema"], f"./{schema}")
     (folder / config.DEFAULT).write_text(text)
     (folder / schema).write_text(json.dumps(published(load_catalog()), indent=2) + "\n")
+    place = "here" if folder == Path() else f"to {folder}"
     written = [str(name) for name in [*files, schema]]
-    console.data({"folder": str(folder), "files": written}, f"Wrote {', '.join(written)} to {folder}.")
+    console.data({"folder": str(folder), "files": written}, f"Wrote {', '.join(written)} {place}.")
     console.say("Next: edit mlops-config.json, then `mlops validate` and `mlops plan`.")
     return 0
