@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from orchestrator import __version__, answers, cards, execute, flow, schema
+from orchestrator import __version__, answers, execute, flow
 from orchestrator.aws import Aws
 from orchestrator.blueprint import Catalog
 from orchestrator.errors import BadRequest, ConfigInvalid, NotFound
@@ -76,6 +76,8 @@ class Route:
 
 def provisioned(body: Any, settings: Settings, aws: Aws, catalog: Catalog) -> dict[str, Any]:
     """Do what a config or an operation on a model card asks for; the receipt as a document."""
+    from orchestrator import cards  # not needed by every event: a cold start does without
+
     if cards.is_operation(body):
         return {"outcome": "done", **cards.perform(body, aws)}
     return asdict(flow.provision_config(body, aws, settings, catalog))
@@ -171,6 +173,8 @@ def _retry(request: Request) -> Reply:
 
 
 def _schema(request: Request) -> Reply:
+    from orchestrator import schema
+
     return Reply(200, schema.published(request.catalog))
 
 
