@@ -89,7 +89,7 @@ def _take(text: bytes, line: int, into: Payloads, file: str, findings: Findings,
         return
     event = str(meta.get("inferenceId") or meta.get("eventId") or "") if isinstance(meta, dict) else ""
     content = str(side.get("observedContentType") or "").split(";")[0].strip().lower()
-    payload = _decoded(side)
+    payload = decoded(side)
     if payload is None:
         findings.add("unreadable_payload", file, "Payloads that are not base64 of UTF-8 were left out.", [line])
     elif content in ("application/json", "application/jsonlines") or side.get("encoding") == "JSON":
@@ -103,9 +103,10 @@ def _take(text: bytes, line: int, into: Payloads, file: str, findings: Findings,
         findings.add("unreadable_payload", file, message, [line])
 
 
-def _decoded(side: dict[str, Any]) -> str | None:
+def decoded(side: dict[str, Any]) -> str | None:
+    """The payload of one side of a call as text; None when it is not base64 of UTF-8 although it says so."""
     if side.get("encoding") != "BASE64":
-        return str(side["data"])
+        return encodable(str(side["data"]))
     try:
         return base64.b64decode(side["data"], validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
@@ -160,18 +161,18 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     if all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values):
         try:
             numbers = [None if value is None else float(value) for value in values]
-            return pl.Series(_encodable(name), numbers, dtype=pl.Float64)
+            return pl.Series(encodable(name), numbers, dtype=pl.Float64)
         except OverflowError:  # a whole number beyond the largest float stays a text
             pass
-    return pl.Series(_encodable(name), [_text(value) for value in values], dtype=pl.String)
+    return pl.Series(encodable(name), [_text(value) for value in values], dtype=pl.String)
 
 
 def _text(value: Any) -> str | None:
     if value is None:
         return None
-    return _encodable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return encodable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The text with what is no character (half a surrogate pair, which JSON allows) replaced."""
     return text if text.isascii() else text.encode("utf-8", errors="replace").decode("utf-8")

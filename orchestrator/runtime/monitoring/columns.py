@@ -60,6 +60,10 @@ class Kinds:
         """The kind of the column; OPEN when nothing is known."""
         return self._kinds.get(name, Kind.OPEN)
 
+    def give(self, name: str, kind: Kind) -> None:
+        """Say what the column holds."""
+        self._kinds[name] = kind
+
     def decide(self, column: pl.Series) -> Kind:
         """The kind of the column, decided by these values if it was open."""
         known = self.of(column.name)
