@@ -4,13 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo test check lint types package bench clean schema expected
+.PHONY: demo test nightly check lint types package bench clean schema expected
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    set up, then run the whole product on this machine (no AWS account)"
 	@echo "make test    set up, then run every test"
 	@echo "make check   linters and types     make bench   figures     make package   the Lambda zip"
+	@echo "make nightly the property tests with ten times as many examples"
 
 $(VENV)/.installed: setup.py
 	@test -x $(BIN)/python || { echo "▸ making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
@@ -28,6 +29,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test check
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+nightly: $(VENV)/.installed-test
+	@MLOPS_PROPERTY_EXAMPLES=300 MLOPS_MUTATIONS=5000 MLOPS_FUZZ_EXAMPLES=200 \
+	  $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/properties tests/dropin tests/config
 
 check: lint types
 
