@@ -1,10 +1,13 @@
-"""The command line of the monitors: ``baseline``, ``analyze`` and ``report`` over local files and folders."""
+"""The command line of the monitors: ``baseline``, ``analyze`` and ``report`` over local files and folders.
+
+Data quality has options of its own; every other kind is found by its name and told what ``definition.json`` tells it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.runtime.monitoring.failures import InputMissing, InputUnreadable, PackagesMissing
 
 if TYPE_CHECKING:
+    from orchestrator.runtime.monitoring import kinds
     from orchestrator.runtime.monitoring.reading import Source
 
+DATA_QUALITY = "data_quality"
 VIOLATED = 7
 """The exit code of ``analyze --check`` when there are violations."""
 
@@ -31,6 +36,10 @@ class Result:
 def register(parser: argparse.ArgumentParser) -> None:
     """The arguments of the three commands."""
     parser.add_argument("action", choices=["baseline", "analyze", "report"])
+    parser.add_argument("--kind", default=DATA_QUALITY, help=f"of monitor (default {DATA_QUALITY})")
+    parser.add_argument("--settings", help="the kind's own settings as JSON, or a file of it")
+    parser.add_argument("--ground-truth", type=Path, help="for analyze: folder of the labels that came later")
+    parser.add_argument("--endpoint", default="", help="the name of the monitored endpoint")
     parser.add_argument("data", nargs="?", help="file or folder of data (for report: the folder analyze wrote)")
     parser.add_argument("--baseline", type=Path, help="for analyze and report: the folder baseline wrote")
     parser.add_argument("--out", type=Path, help="the folder to write (report: default the folder of the data)")
@@ -60,7 +69,23 @@ def run(arguments: argparse.Namespace) -> Result:
     actions: dict[str, Callable[[argparse.Namespace], Result]] = {
         "baseline": baseline, "analyze": analyze, "report": report,
     }  # fmt: skip
+    _refuse_foreign(arguments)
     return actions[arguments.action](arguments)
+
+
+FOREIGN: dict[bool, dict[str, Any]] = {
+    True: {"settings": None, "ground_truth": None, "endpoint": ""},
+    False: {"format": "auto", "ignore": "", "part": "input"},
+}
+"""Is the kind data quality? -> options it has no use for, with their defaults."""
+
+
+def _refuse_foreign(arguments: argparse.Namespace) -> None:
+    foreign = FOREIGN[arguments.kind == DATA_QUALITY]
+    given = [name for name, default in foreign.items() if getattr(arguments, name) != default]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InputUnreadable(f"The monitor {arguments.kind!r} has no {options}.", hint="See `mlops monitor --help`.")
 
 
 def _source(arguments: argparse.Namespace) -> Source:
@@ -90,7 +115,12 @@ def _folder(arguments: argparse.Namespace, name: str) -> Path:
 
 def baseline(arguments: argparse.Namespace) -> Result:
     """Read the data once; write statistics, constraints and what was noticed."""
-    from orchestrator.runtime.monitoring import analysis
+    from orchestrator.runtime.monitoring import analysis, kinds
+
+    if arguments.kind != DATA_QUALITY:
+        kind = kinds.find(arguments.kind)
+        out = _folder(arguments, "out")
+        return _written(kind.baseline(_source(arguments), _definition(arguments), None), out, arguments)
 
     out = _folder(arguments, "out")
     made = analysis.make_baseline(_source(arguments))
@@ -106,11 +136,15 @@ def baseline(arguments: argparse.Namespace) -> Result:
 
 def analyze(arguments: argparse.Namespace) -> Result:
     """Read the window once, compare, write statistics, violations and the report."""
-    from orchestrator.runtime.monitoring import analysis
+    from orchestrator.runtime.monitoring import analysis, kinds
     from orchestrator.runtime.monitoring.documents import load
     from orchestrator.runtime.monitoring.report import report as page
 
     folder, out = _folder(arguments, "baseline"), _folder(arguments, "out")
+    if arguments.kind != DATA_QUALITY:
+        kind = kinds.find(arguments.kind)
+        window = kinds.Window(_existing(arguments.data), arguments.ground_truth, header=not arguments.no_header)
+        return _written(kind.analyze(window, folder, _definition(arguments), None), out, arguments)
     statistics, constraints = load(folder / analysis.STATISTICS), load(folder / analysis.CONSTRAINTS)
     done = analysis.analyze(_source(arguments), statistics, constraints, _policy(arguments.policy))
     files = {
@@ -127,26 +161,76 @@ def analyze(arguments: argparse.Namespace) -> Result:
     return Result(document, "\n".join(lines), VIOLATED if found and arguments.check else 0)
 
 
-def _noticed(findings: list[dict[str, Any]]) -> list[str]:
+def _existing(text: str) -> Path:
+    path = Path(text)
+    if not path.exists():
+        raise InputMissing(f"There is no file or folder {path}.", hint="Check the path.")
+    return path
+
+
+def _definition(arguments: argparse.Namespace) -> kinds.Definition:
+    """What a job reads from ``definition.json``, from the command line."""
+    from orchestrator.runtime.monitoring.kinds import Definition
+
+    return Definition(
+        monitor=arguments.kind,
+        name=arguments.kind,
+        endpoint=arguments.endpoint,
+        settings=_document(arguments.settings, "settings"),
+        policy=_document(arguments.policy, "policy"),
+        columns=_names(arguments.columns),
+    )
+
+
+def _written(made: kinds.Result, out: Path, arguments: argparse.Namespace) -> Result:
+    """Write what a kind made, all of it or nothing, and say what it was."""
+    from orchestrator.runtime.monitoring import analysis
+
+    paths = analysis.write(out, made.files, replace=arguments.replace)
+    violations, findings = list(made.violations), list(made.findings)
+    document = {
+        "rows": made.rows,
+        "violations": violations,
+        "metrics": dict(made.metrics),
+        "findings": findings,
+        "files": [str(path) for path in paths],
+    }
+    counted = f", {len(violations)} violations" if arguments.action == "analyze" else ""
+    lines = [f"{made.rows:,} rows{counted} → {out}"]
+    lines += [f"  {each['constraint_check_type']:26} {each['description']}" for each in violations]
+    lines += _noticed(findings)
+    return Result(document, "\n".join(lines), VIOLATED if violations and arguments.check else 0)
+
+
+def _noticed(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"  noticed: {each['file']}: {each['message']} ({each['count']}×)" for each in findings]
 
 
 def _policy(text: str | None) -> Any:
-    from orchestrator.runtime.monitoring.documents import load
     from orchestrator.runtime.monitoring.policy import Policy
 
+    return Policy.of(_document(text, "policy"))
+
+
+def _document(text: str | None, option: str) -> dict[str, Any]:
+    """The JSON object that an option gives, or the file it names has."""
+    from orchestrator.runtime.monitoring.documents import load
+
     if not text:
-        return Policy()
+        return {}
     if not text.lstrip().startswith("{"):
-        return Policy.of(load(Path(text)))
+        return load(_existing(text))
     try:
-        return Policy.of(json.loads(text))
+        document: dict[str, Any] = json.loads(text)
     except ValueError as error:
-        raise InputUnreadable(f"--policy is not JSON: {error}") from error
+        raise InputUnreadable(f"--{option} is not JSON: {error}") from error
+    return document
 
 
 def report(arguments: argparse.Namespace) -> Result:
     """Draw the page again from the documents."""
+    if arguments.kind != DATA_QUALITY:
+        return _drawn(arguments)
     from orchestrator.runtime.monitoring import analysis
     from orchestrator.runtime.monitoring.documents import load
     from orchestrator.runtime.monitoring.report import report as page
@@ -155,5 +239,20 @@ def report(arguments: argparse.Namespace) -> Result:
     text = page(
         load(folder / analysis.STATISTICS), load(window / analysis.STATISTICS), load(window / analysis.VIOLATIONS)
     )
+    (path,) = analysis.write(arguments.out or window, {analysis.REPORT: text}, replace=arguments.replace)
+    return Result({"files": [str(path)]}, str(path))
+
+
+def _drawn(arguments: argparse.Namespace) -> Result:
+    """The page of another kind, if it can be drawn from its documents alone (its module has ``page``)."""
+    from orchestrator.runtime.monitoring import analysis, kinds
+
+    draw = getattr(kinds.find(arguments.kind), "page", None)
+    if draw is None:
+        raise InputUnreadable(
+            f"The page of {arguments.kind} cannot be drawn again from its documents.", hint="Run `analyze` again."
+        )
+    window, folder = _existing(arguments.data), _folder(arguments, "baseline")
+    text = draw(folder, window)
     (path,) = analysis.write(arguments.out or window, {analysis.REPORT: text}, replace=arguments.replace)
     return Result({"files": [str(path)]}, str(path))

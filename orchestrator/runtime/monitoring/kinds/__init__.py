@@ -5,7 +5,11 @@ A kind is a module here with two functions::
     baseline(data: Source, definition: Definition, predict: Predict | None) -> Result
     analyze(window: Window, baseline: Path, definition: Definition, predict: Predict | None) -> Result
 
-Both only read and compute. What they return is written by the caller, all of it or nothing, and is the same whether
+and, where the documents it writes suffice to draw the report again, a third one::
+
+    page(baseline: Path, window: Path) -> str
+
+They only read and compute. What they return is written by the caller, all of it or nothing, and is the same whether
 it was a job in AWS, a process on a laptop, or ``mlops monitor``.
 """
 
