@@ -29,6 +29,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test check
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m tests.fidelity.ledger
 
 nightly: $(VENV)/.installed-test
 	@MLOPS_PROPERTY_EXAMPLES=300 MLOPS_MUTATIONS=5000 MLOPS_FUZZ_EXAMPLES=200 \
