@@ -12,15 +12,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from orchestrator.cli import home
 from orchestrator.cli.console import Console
-from orchestrator.errors import Conflict, OrchestratorError, SettingsMissing
+from orchestrator.errors import BadRequest, Conflict, OrchestratorError, SettingsMissing
 from orchestrator.model import Stage
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
+CONTROL_SECONDS = 900.0
+"""Moving the clock a month of schedules forward takes its time."""
 OUTPUTS = "installation.json"
 
 
@@ -137,14 +141,33 @@ def link_repository(running: home.Running, path: Path) -> str:
     """Make a Git repository on this disk a CodeCommit repository of the hub; returns its name."""
     name = re.sub(r"[^A-Za-z0-9._-]", "-", path.name)
     body = {"account": running.accounts["orchestrator"], "region": running.region, "name": name, "path": str(path)}
-    request = urllib.request.Request(  # noqa: S310 - the endpoint is our own, on loopback
-        f"{running.endpoint}/_local/codecommit/link",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-        method="POST",
-    )
     try:
-        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+        _control(running, "codecommit/link", body)
     except urllib.error.HTTPError as error:
         raise Conflict(f"{path} cannot be watched: {error.read().decode(errors='replace')}") from error
     return name
+
+
+def clock(running: home.Running, seconds: float = 0.0) -> dict[str, Any]:
+    """The time in the embedded AWS (``now``, and ``offset`` in seconds), after moving it forward by ``seconds``.
+
+    Raises BadRequest when it cannot be moved so far at once.
+    """
+    try:
+        return _control(running, "clock/advance", {"seconds": seconds}) if seconds else _control(running, "clock")
+    except urllib.error.HTTPError as error:
+        told = json.loads(error.read() or b"{}").get("message", str(error))
+        raise BadRequest(f"The clock stays as it is: {told}", hint="Advance it in several steps.") from error
+
+
+def _control(running: home.Running, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Ask something of the embedded AWS that AWS has no API for; raises HTTPError."""
+    request = urllib.request.Request(  # noqa: S310 - the endpoint is our own, on loopback
+        f"{running.endpoint}/_local/{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+        method="GET" if body is None else "POST",
+    )
+    with urllib.request.urlopen(request, timeout=CONTROL_SECONDS) as answer:  # noqa: S310
+        document: dict[str, Any] = json.loads(answer.read())
+    return document

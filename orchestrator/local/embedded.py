@@ -70,6 +70,7 @@ class EmbeddedAws:
             ExecuteApi(self.world, moto_app.home_of_api),
             moto_app.owner_of_user_key,
             self._log,
+            {"clock": self.world.walk},
         )
 
     def start(self) -> None:

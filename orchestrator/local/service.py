@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from orchestrator.local.store import Key
 
@@ -31,6 +31,13 @@ class Call:
     access_key: str
     request_id: str
     headers: dict[str, str]
+
+
+class Controlled(Protocol):
+    """Something with controls below ``/_local/<its name>``: what AWS has no API for."""
+
+    def control(self, path: str, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Answer a request with a JSON object; errors are ServiceErrors."""
 
 
 class Service:

@@ -21,14 +21,20 @@ Step = Callable[[Key], float | None]
 
 LOGGER = logging.getLogger(__name__)
 LONGEST_BACKOFF_SECONDS = 30.0
+SETTLING_PAUSE_SECONDS = 0.002
 
 
 class Tasks:
-    """Runs due tasks on a pool of threads; one task never runs twice at the same time."""
+    """Runs due tasks on a pool of threads; one task never runs twice at the same time.
 
-    def __init__(self, store: Store, *, workers: int = 16) -> None:
+    ``now`` is the clock by which tasks are due, in POSIX seconds; it may leap forward, but never goes back.
+    """
+
+    def __init__(self, store: Store, *, now: Callable[[], float] = time.time, workers: int = 16) -> None:
         self._store = store
+        self._now = now
         self._steps: dict[str, Step] = {}
+        self._moments: set[str] = set()
         self._wake = threading.Condition()
         self._running: set[tuple[str, str]] = set()
         self._again: dict[tuple[str, str], float] = {}
@@ -37,9 +43,15 @@ class Tasks:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="task")
         self._thread = threading.Thread(target=self._dispatch, name="tasks", daemon=True)
 
-    def register(self, kind: str, step: Step) -> None:
-        """Say what a task of this kind does. Must be called before ``start``."""
+    def register(self, kind: str, step: Step, *, by_clock: bool = False) -> None:
+        """Say what a task of this kind does. Must be called before ``start``.
+
+        ``by_clock`` says that its time is a moment of the world (a schedule, a wait), at which a clock that is
+        moved forward stops, and not just a pause between two looks.
+        """
         self._steps[kind] = step
+        if by_clock:
+            self._moments.add(kind)
 
     def schedule(self, kind: str, key: Key, delay: float = 0.0) -> None:
         """Call the kind's step for this key after ``delay`` seconds, or sooner if it was to be called sooner.
@@ -49,7 +61,7 @@ class Tasks:
         """
         if kind not in self._steps:
             raise ValueError(f"no step is registered for tasks of kind {kind!r}")
-        due, name = time.time() + delay, json.dumps(key)
+        due, name = self._now() + delay, json.dumps(key)
         # Row and note are written together: a step that ends between them would take the row away.
         with self._store.transaction() as database, self._wake:
             database.execute(
@@ -79,11 +91,36 @@ class Tasks:
             self._thread.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def next_moment(self, after: float) -> float | None:
+        """The next time after ``after`` at which a task that goes by the clock is due, or None."""
+        marks = ", ".join("?" * len(self._moments))
+        with self._store.transaction() as database:
+            row = database.execute(
+                f"SELECT MIN(due) FROM tasks WHERE due > ? AND kind IN ({marks})",  # noqa: S608  only question marks
+                (after, *self._moments),
+            ).fetchone()
+        return None if row[0] is None else float(row[0])
+
+    def settle(self, seconds: float) -> bool:
+        """Look at the clock again, and wait until no task runs or is due, but that many seconds at most.
+
+        Returns whether they came to rest.
+        """
+        deadline = time.monotonic() + seconds
+        with self._wake:
+            self._wake.notify()
+        while time.monotonic() < deadline:
+            with self._wake:
+                if not self._running and (not self._queue or self._queue[0][0] > self._now()):
+                    return True
+            time.sleep(SETTLING_PAUSE_SECONDS)
+        return False
+
     def _dispatch(self) -> None:
         while True:
             with self._wake:
-                while not self._stopped and (not self._queue or self._queue[0][0] > time.time()):
-                    self._wake.wait(max(0.0, self._queue[0][0] - time.time()) if self._queue else None)
+                while not self._stopped and (not self._queue or self._queue[0][0] > self._now()):
+                    self._wake.wait(max(0.0, self._queue[0][0] - self._now()) if self._queue else None)
                 if self._stopped:
                     return
                 _, kind, name = heapq.heappop(self._queue)
@@ -112,8 +149,8 @@ class Tasks:
         if row is None:
             return None, 0  # an entry of the queue that is outdated, or whose transaction was undone
         due, failures = row
-        if due > time.time():
-            return due - time.time(), failures  # moved to later since it was queued
+        if due > self._now():
+            return due - self._now(), failures  # moved to later since it was queued
         try:
             return self._steps[kind](Key(*json.loads(name))), 0
         except Exception:
@@ -126,7 +163,7 @@ class Tasks:
         # The store's lock before ours, as in schedule(), which may be called inside a transaction.
         with self._store.transaction() as database, self._wake:
             self._running.discard((kind, name))
-            dues = [] if delay is None else [time.time() + delay]
+            dues = [] if delay is None else [self._now() + delay]
             if (kind, name) in self._again:
                 dues.append(self._again.pop((kind, name)))
             if not dues:

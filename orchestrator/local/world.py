@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 from botocore.config import Config
 
+from orchestrator.local.clock import Clock, Walk
 from orchestrator.local.protocol.models import client_maker
 from orchestrator.local.store import Store
 from orchestrator.local.tasks import Tasks
@@ -20,6 +22,7 @@ from orchestrator.local.tasks import Tasks
 ROLE_ARN = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/.+")
 ROLE_SESSION_SECONDS = 3600
 RENEWAL_SECONDS = 300
+OFFSET_VARIABLE = "MLOPS_CLOCK_OFFSET_SECONDS"
 MAKING = threading.Lock()  # botocore's client factory is not thread-safe, and the session is one for all worlds
 CONFIGURATION = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
@@ -31,6 +34,11 @@ CONFIGURATION = Config(
 )
 
 
+SERVICE_TOKEN = "aws-service/"  # noqa: S105  no secret: it says who calls
+"""How the session token of a service of the embedded AWS begins; then its principal, and for whom it acts, if for
+anyone. See ``authorization/identity.py``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Keys for a child process or a client."""
@@ -40,11 +48,17 @@ class Credentials:
     session_token: str = ""
 
 
+def service_credentials(account: str, principal: str, source: str = "") -> Credentials:
+    """The keys with which a service of the embedded AWS calls in an account: for a resource, or as its own doing."""
+    return Credentials(account, "local", f"{SERVICE_TOKEN}{principal}/{source}")
+
+
 class World:
     """The embedded AWS as its own services see it.
 
     ``endpoint`` is the gateway's URL, ``home`` the folder with all state, ``accounts`` maps a friendly name
-    (``orchestrator``, ``dev``) to an account id.
+    (``orchestrator``, ``dev``) to an account id. ``principal`` is the service that looks, as IAM names it; '' for
+    somebody from outside, who is the root of an account.
     """
 
     def __init__(self, home: Path, endpoint: str, accounts: Mapping[str, str], region: str) -> None:
@@ -53,23 +67,48 @@ class World:
         self.accounts = dict(accounts)
         self.region = region
         self.store = Store(home / "state.db")
-        self.tasks = Tasks(self.store)
-        self._clients: dict[tuple[str, str, str, float], tuple[Credentials, Any]] = {}
-        self._sessions: dict[tuple[str, str], tuple[float, Credentials]] = {}
+        self.clock = Clock(self.store)
+        self.tasks = Tasks(self.store, now=self.clock.now)
+        self.walk = Walk(self.clock, self.tasks)
+        self.principal = ""
+        self._clients: dict[tuple[Any, ...], tuple[Credentials, Any]] = {}
+        self._sessions: dict[tuple[str, ...], tuple[float, Credentials]] = {}
         self._lock = threading.Lock()
 
     def now(self) -> float:
-        """POSIX seconds."""
-        return time.time()
+        """POSIX seconds by the clock of the embedded AWS, which may have been moved forward."""
+        return self.clock.now()
 
-    def client(self, service: str, account: str, region: str, role_arn: str = "", *, patience: float = 0) -> Any:
-        """A boto3 client on the gateway, as the account itself or as a role of it (session kept and renewed).
+    def acting_as(self, principal: str) -> World:
+        """The same world, seen by a service: ``sagemaker.amazonaws.com`` takes the roles that trust it."""
+        seen = copy.copy(self)
+        seen.principal = principal
+        return seen
 
-        With ``patience`` it waits that many seconds for an answer and never asks twice: for calls that run
-        somebody's code, such as a Lambda function. Calls inside a store transaction raise RuntimeError.
+    def client(
+        self,
+        service: str,
+        account: str,
+        region: str,
+        role_arn: str = "",
+        *,
+        patience: float = 0,
+        through: str = "",
+        source: str = "",
+    ) -> Any:
+        """A boto3 client on the gateway, as a role (session kept and renewed) or, without one, in an account.
+
+        ``through`` is a role that takes the role in place of the service itself. Without a role a service does what
+        AWS does by itself, which needs no permission; with a ``source`` it acts for that resource (an ARN), and
+        the policy of what it calls must let it. With ``patience`` it waits that many seconds for an answer and never
+        asks twice: for calls that run somebody's code, such as a Lambda function. Calls inside a store transaction
+        raise RuntimeError.
         """
-        credentials = self.assume(role_arn, "embedded-aws") if role_arn else Credentials(account, "local")
-        name = (service, region, role_arn or account, patience)
+        if role_arn:
+            credentials = self.assume(role_arn, "embedded-aws", through=through)
+        else:
+            credentials = self._own_credentials(account, source)
+        name = (service, region, role_arn or account, patience, through, source, self.principal)
         with self._lock:
             kept = self._clients.get(name)
         if kept is not None and kept[0] == credentials:
@@ -78,6 +117,22 @@ class World:
         with self._lock:
             self._clients[name] = (credentials, client)
         return client
+
+    def client_with(self, credentials: Credentials, service: str, region: str) -> Any:
+        """A client with somebody's own keys: what AWS does for a caller with the caller's permissions."""
+        name = (service, region, credentials)
+        with self._lock:
+            kept = self._clients.get(name)
+        if kept is None:
+            kept = (credentials, self._make_client(service, region, credentials, 0))
+            with self._lock:
+                self._clients[name] = kept
+        return kept[1]
+
+    def _own_credentials(self, account: str, source: str = "") -> Credentials:
+        if self.principal:
+            return service_credentials(account, self.principal, source)
+        return Credentials(account, "local")
 
     def _make_client(self, service: str, region: str, credentials: Credentials, patience: float) -> Any:
         configuration = CONFIGURATION
@@ -101,21 +156,28 @@ class World:
         if self.store.in_transaction:
             raise RuntimeError("a call to the embedded AWS inside a store transaction would wait for itself")
 
-    def assume(self, role_arn: str, session_name: str) -> Credentials:
-        """Temporary keys of a role, through STS; kept until five minutes before they end."""
-        name, now = (role_arn, session_name), time.time()
+    def assume(self, role_arn: str, session_name: str, *, through: str = "") -> Credentials:
+        """Temporary keys of a role, through STS; kept until five minutes before they end.
+
+        Raises botocore's ClientError when the role does not trust who asks: the service, or the role ``through``.
+        """
+        name, now = (role_arn, session_name, through, self.principal), time.time()
         with self._lock:
             kept = self._sessions.get(name)
         if kept and kept[0] > now + RENEWAL_SECONDS:
             return kept[1]
         if not ROLE_ARN.fullmatch(role_arn):
             raise ValueError(f"{role_arn!r} is not the ARN of a role")
-        answer = self.client("sts", role_arn.split(":")[4], self.region).assume_role(
+        account = role_arn.split(":")[4]
+        taker = (through.split(":")[4], through) if through else (account, "")
+        sts = self.client("sts", taker[0], self.region, taker[1], source="" if through else role_arn)
+        answer = sts.assume_role(
             RoleArn=role_arn, RoleSessionName=session_name[:64], DurationSeconds=ROLE_SESSION_SECONDS
         )["Credentials"]
         credentials = Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
         with self._lock:
-            self._sessions = {key: value for key, value in self._sessions.items() if value[0] > now + RENEWAL_SECONDS}
+            for each in [each for each, (ends, _) in self._sessions.items() if ends <= now + RENEWAL_SECONDS]:
+                del self._sessions[each]
             self._sessions[name] = (now + ROLE_SESSION_SECONDS, credentials)
         return credentials
 
@@ -128,8 +190,12 @@ class World:
             client.close()
 
     def child_environment(self, role_arn: str, region: str, session_name: str) -> dict[str, str]:
-        """The AWS variables of a child process (job, endpoint, Lambda): its role's keys and nothing else."""
+        """The AWS variables of a child process (job, endpoint, Lambda): its role's keys and nothing else.
+
+        When the clock was moved, how many seconds the process has to add to its own to know the time here.
+        """
         credentials = self.assume(role_arn, session_name)
+        moved = {OFFSET_VARIABLE: f"{self.clock.offset:.3f}"} if self.clock.offset else {}
         return {
             "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
@@ -139,6 +205,7 @@ class World:
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",
             "NO_PROXY": "127.0.0.1,localhost",
+            **moved,
         }
 
     def emit(

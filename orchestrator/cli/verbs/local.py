@@ -4,32 +4,37 @@ up     start it (or find it running) and install the orchestrator in its four ac
 down   stop it; `up` goes on where it was
 reset  stop it and forget everything
 watch  link a Git repository: each commit of its mlops-config.json is noticed, as a CodeCommit push is
+clock  the time there; `clock advance 1h` moves it forward, and what was scheduled meanwhile happens
 info   URLs, accounts and keys
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+from datetime import timedelta
 from pathlib import Path
 
 from orchestrator.cli import embedded, home
 from orchestrator.cli.console import Console
-from orchestrator.errors import NotFound
+from orchestrator.errors import BadRequest, NotFound
 
-SUMMARY = "the embedded AWS: up, down, reset, watch, info"
+SUMMARY = "the embedded AWS: up, down, reset, watch, clock, info"
 DEFAULT_PORT = 4588
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=["up", "down", "reset", "watch", "info"])
-    parser.add_argument("repository", nargs="?", default=".", help="for watch: the repository's folder (default: here)")
+    parser.add_argument("action", choices=["up", "down", "reset", "watch", "clock", "info"])
+    details = "for watch: the repository's folder (default: here); for clock: nothing, or `advance 1h` (also 30m, 2d)"
+    parser.add_argument("details", nargs="*", help=details)
     parser.add_argument("--name", default="", help="which embedded AWS (default: the one in use, else local)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"for up (default {DEFAULT_PORT}; 0: any free)")
     parser.add_argument("--yes", action="store_true", help="for reset: do not ask")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    actions = {"up": up, "down": down, "reset": reset, "watch": watch, "info": info}
+    actions = {"up": up, "down": down, "reset": reset, "watch": watch, "clock": clock, "info": info}
     return actions[arguments.action](arguments, console)
 
 
@@ -38,6 +43,13 @@ def folder_of(arguments: argparse.Namespace) -> Path:
     if arguments.name:
         return home.home(arguments.name)
     return home.last() or home.home("local")
+
+
+def _running(arguments: argparse.Namespace) -> home.Running:
+    running = home.read(folder_of(arguments))
+    if running is None:
+        raise NotFound("No embedded AWS is up.", hint="Run `mlops local up`.")
+    return running
 
 
 def up(arguments: argparse.Namespace, console: Console) -> int:
@@ -49,9 +61,7 @@ def up(arguments: argparse.Namespace, console: Console) -> int:
 
 def info(arguments: argparse.Namespace, console: Console) -> int:
     """Tell how to reach it."""
-    running = home.read(folder_of(arguments))
-    if running is None:
-        raise NotFound("No embedded AWS is up.", hint="Run `mlops local up`.")
+    running = _running(arguments)
     outputs = embedded.outputs(running)
     document = {
         "endpoint": running.endpoint,
@@ -101,13 +111,33 @@ def reset(arguments: argparse.Namespace, console: Console) -> int:
 
 def watch(arguments: argparse.Namespace, console: Console) -> int:
     """Link a repository."""
-    running = home.read(folder_of(arguments))
-    if running is None:
-        raise NotFound("No embedded AWS is up.", hint="Run `mlops local up`.")
-    path = Path(arguments.repository).absolute()
+    running = _running(arguments)
+    path = Path(arguments.details[0] if arguments.details else ".").absolute()
     if not (path / ".git").exists():
         raise NotFound(f"{path} is not a Git repository.", hint="Run `git init` there first.")
     name = embedded.link_repository(running, path)
     text = f"{path} is the repository {name}: each commit of mlops-config.json on main is noticed."
     console.data({"repository": name, "path": str(path)}, text)
     return 0
+
+
+def clock(arguments: argparse.Namespace, console: Console) -> int:
+    """Tell the time, or move it forward."""
+    match arguments.details:
+        case []:
+            seconds = 0.0
+        case ["advance", duration]:
+            seconds = seconds_of(duration)
+        case given:
+            raise BadRequest(f"`clock {' '.join(given)}` is not known.", hint="mlops local clock advance 1h")
+    told = embedded.clock(_running(arguments), seconds)
+    ahead = timedelta(seconds=round(told["offset"]))
+    console.data(told, f"It is {told['now']} in the embedded AWS, {ahead} ahead of this machine.")
+    return 0
+
+
+def seconds_of(duration: str) -> float:
+    """Seconds of a duration such as ``90s``, ``30m``, ``1h30m`` or ``2d``; raises BadRequest."""
+    if not re.fullmatch(r"(\d+[smhd])+", duration):
+        raise BadRequest(f"{duration!r} is not a duration.", hint="Write it as 90s, 30m, 1h30m or 2d.")
+    return float(sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", duration)))

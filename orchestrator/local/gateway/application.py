@@ -21,7 +21,7 @@ from orchestrator.local.messages import Request, Response
 from orchestrator.local.protocol import Protocol, protocol_of
 from orchestrator.local.protocol.interface import UNSUPPORTED, new_request_id
 from orchestrator.local.protocol.models import service_model, session
-from orchestrator.local.service import Call, Service, ServiceError
+from orchestrator.local.service import Call, Controlled, Service, ServiceError
 
 LOGGER = logging.getLogger(__name__)
 LOCAL = "/_local/"
@@ -38,9 +38,10 @@ class Gateway:
         api: ExecuteApi,
         owner_of_user_key: Callable[[str], str | None],
         log: RequestLog,
+        controls: Mapping[str, Controlled],
     ) -> None:
         self._own: dict[str, list[tuple[Protocol, Service]]] = {}
-        self._controls: dict[str, Service] = {}
+        self._controls: dict[str, Controlled] = dict(controls)
         for name, service in services.items():
             model = service_model(name)
             self._own.setdefault(model.signing_name, []).append((protocol_of(model), service))

@@ -21,7 +21,7 @@ class Clock:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._world = router.world
-        router.world.tasks.register(SCHEDULE_TASK, self._tick)
+        router.world.tasks.register(SCHEDULE_TASK, self._tick, by_clock=True)
 
     def set(self, key: Key, rule: Document) -> None:
         """(Re)start the schedule of a rule that is being put or enabled; writes the rule. Part of a transaction."""

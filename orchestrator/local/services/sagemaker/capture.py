@@ -11,6 +11,7 @@ import base64
 import json
 import logging
 import random
+import re
 import threading
 import uuid
 from collections.abc import Mapping
@@ -27,6 +28,9 @@ TASK = "sagemaker.capture"
 FLUSH_SECONDS = 5.0
 RETRY_SECONDS = 30.0
 OPEN = "open.jsonl"
+HOUR_SECONDS = 3600
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+TOLD = re.compile(r'"inferenceTime": "([^"\\]+)"')
 
 LOGGER = logging.getLogger(__name__)
 WRITING = threading.Lock()
@@ -38,6 +42,7 @@ class Capture:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._began: dict[Path, float] = {}
 
     def record(
         self,
@@ -51,11 +56,15 @@ class Capture:
         """Keep one call, if capture is on and chance has it."""
         if not config.get("EnableCapture") or random.uniform(0, 100) >= config["InitialSamplingPercentage"]:  # noqa: S311
             return
-        line = json.dumps(_line(config, request, response, metadata, self._world.now()))
+        now = self._world.now()
+        line = json.dumps(_line(config, request, response, metadata, now))
         folder = self._folder(endpoint, variant)
         with WRITING:
             folder.mkdir(parents=True, exist_ok=True)
             first = not (folder / OPEN).exists()
+            if not first and self._since(folder) // HOUR_SECONDS != now // HOUR_SECONDS:
+                self._seal(folder)
+            self._began.setdefault(folder, now)
             with (folder / OPEN).open("a") as file:
                 file.write(line + "\n")
         if first:
@@ -70,7 +79,8 @@ class Capture:
         config, role = deployment["capture"], deployment["variants"][0]["role"]
         root = self._folder(endpoint, "")
         for folder in sorted(root.iterdir()) if root.is_dir() and config else []:
-            self._seal(folder)
+            with WRITING:
+                self._seal(folder)
             s3 = self._world.client("s3", endpoint.account, endpoint.region, role)
             for path in sorted(folder.glob("sealed/**/*.jsonl")):
                 place = f"{endpoint.name}/{folder.name}/{path.relative_to(folder / 'sealed')}"
@@ -88,14 +98,26 @@ class Capture:
         return None
 
     def _seal(self, folder: Path) -> None:
-        now = datetime.now(UTC)
-        name = f"{now:%Y/%m/%d/%H/%M-%S}-{now.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
-        with WRITING:
-            if not (folder / OPEN).exists():
-                return
-            sealed = folder / "sealed" / name
-            sealed.parent.mkdir(parents=True, exist_ok=True)
-            (folder / OPEN).rename(sealed)
+        """Close the open file, if there is one, under the hour of its lines. Whoever calls it holds ``WRITING``."""
+        if not (folder / OPEN).exists():
+            return
+        began = datetime.fromtimestamp(self._since(folder), UTC)
+        sealed = folder / "sealed" / f"{began:%Y/%m/%d/%H/%M-%S}-000-{uuid.uuid4()}.jsonl"
+        sealed.parent.mkdir(parents=True, exist_ok=True)
+        (folder / OPEN).rename(sealed)
+        self._began.pop(folder, None)
+
+    def _since(self, folder: Path) -> float:
+        """When the first call in the open file was made, by the clock of the embedded AWS; POSIX seconds.
+
+        The file of a process that was killed tells it; what was cut off in its first line counts from now.
+        """
+        if folder not in self._began:
+            with (folder / OPEN).open() as file:
+                told = TOLD.findall(file.readline())
+            moment = datetime.strptime(told[-1], MOMENT).replace(tzinfo=UTC).timestamp() if told else None
+            self._began[folder] = self._world.now() if moment is None else moment
+        return self._began[folder]
 
     def _folder(self, endpoint: Key, variant: str) -> Path:
         return endpoint_folder(self._world, endpoint) / "capture" / variant
@@ -115,7 +137,7 @@ def _line(
         data["endpointInput"] = _side("INPUT", *request, config)
     if both or "Output" in modes:
         data["endpointOutput"] = _side("OUTPUT", *response, config)
-    moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = datetime.fromtimestamp(now, UTC).strftime(MOMENT)
     return {
         "captureData": data,
         "eventMetadata": {"eventId": str(uuid.uuid4()), **metadata, "inferenceTime": moment},

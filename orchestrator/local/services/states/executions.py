@@ -33,7 +33,7 @@ class Executions:
     def __init__(self, world: World) -> None:
         self.world = world
         self.store = world.store
-        world.tasks.register(ADVANCE, self._advance)
+        world.tasks.register(ADVANCE, self._advance, by_clock=True)
         world.tasks.register(ANNOUNCE, self._announce)
         world.tasks.register(LOG, self._log)
 
