@@ -40,7 +40,8 @@ UNAVAILABLE = 503
 INTERRUPTED_SECONDS = 1.0
 FIRST_POLL_SECONDS = 0.2
 LONGEST_POLL_SECONDS = 1.0
-FINISHED = frozenset({"Completed", "Failed", "Stopped"})
+SUCCEEDED = frozenset({"Completed", "SUCCEEDED"})
+FINISHED = SUCCEEDED | {"Failed", "Stopped", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"}
 EXECUTION_TAG = "AWS_STEP_FUNCTIONS_EXECUTION_ARN"
 MANAGED_TAG = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
 TOKENS = uuid.UUID("3f0e2f55-6a2d-4a0b-9d0e-5b6f0c6f2a11")
@@ -116,8 +117,9 @@ class Calls:
         if integration.job is None:
             self._finish(key, output=output)
             return None
+        started = output[integration.job.answer]["Id"] if integration.job.answer else ""
         with self.store.transaction():
-            self.store.patch(key, submitted=self.world.now())
+            self.store.patch(key, submitted=self.world.now(), started=started)
             self.executions.change(execution_key(key), lambda machine: machine.submitted(number, output))
         return FIRST_POLL_SECONDS
 
@@ -129,7 +131,9 @@ class Calls:
             raise StateFailure(RUNTIME, f"The Parameters '{to_json(request)}' are not an object")
         for member in model.idempotent_members:
             request.setdefault(member, str(uuid.uuid5(TOKENS, "/".join(key))))
-        if integration.job:
+        if integration.job and integration.job.answer:  # it has no tags; the token says that it is the same build
+            request.setdefault("idempotencyToken", str(uuid.uuid5(TOKENS, "/".join(key))))
+        elif integration.job:
             request["Tags"] = [*request.get("Tags", []), *self._tags(key)]
         try:
             response = getattr(client, integration.method)(**request)
@@ -140,7 +144,8 @@ class Calls:
         except ClientError as problem:
             if problem.response["ResponseMetadata"].get("HTTPStatusCode") == UNAVAILABLE:
                 raise Interrupted from None
-            if integration.job and call.get("began") and self._ours(key, call, integration):
+            tagged = integration.job and not integration.job.answer
+            if tagged and call.get("began") and self._ours(key, call, integration):
                 return {}
             raise failure_of(integration, problem) from None
         return result_of(integration, response)
@@ -150,7 +155,7 @@ class Calls:
         if state not in FINISHED:
             waited: float = self.world.now() - call["submitted"]
             return min(LONGEST_POLL_SECONDS, FIRST_POLL_SECONDS + waited / 10)
-        if state != "Completed":
+        if state not in SUCCEEDED:
             raise StateFailure(TASK_FAILED, to_json(description))
         self._finish(key, output=description)
         return None
@@ -159,12 +164,16 @@ class Calls:
         job = integration.job
         assert job is not None
         client = self._client(key, call, integration)
+        question = {f"{job.name}s": [call["started"]]} if job.answer else {job.name: call["parameters"][job.name]}
         try:
-            response = getattr(client, job.describe)(**{job.name: call["parameters"][job.name]})
+            response = getattr(client, job.describe)(**question)
         except ClientError as problem:
             raise failure_of(integration, problem) from None
         shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[job.describe]).output_shape
         description = to_result(shape, response, milliseconds=True)
+        if job.answer:
+            found = description[f"{job.answer}s"][0]
+            return {job.answer: found}, found[job.status]
         tags = [*call["parameters"].get("Tags", []), *self._tags(key)]
         description["Tags"] = {tag["Key"]: tag["Value"] for tag in tags}
         return description, description[job.status]
@@ -173,6 +182,8 @@ class Calls:
         """Whether the job of that name was started by this very execution."""
         job = integration.job
         assert job is not None
+        if job.answer:
+            return bool(call.get("started"))
         client = self._client(key, call, integration)
         try:
             description = getattr(client, job.describe)(**{job.name: call["parameters"][job.name]})
@@ -186,10 +197,11 @@ class Calls:
         job = integration.job
         if job and call.get("began") and self._ours(key, call, integration):
             client = self._client(key, call, integration)
+            name = call["started"] if job.answer else call["parameters"][job.name]
             try:
-                getattr(client, job.stop)(**{job.name: call["parameters"][job.name]})
+                getattr(client, job.stop)(**{job.name: name})
             except ClientError as problem:
-                LOGGER.info("%s was not stopped: %s", call["parameters"][job.name], problem)
+                LOGGER.info("%s was not stopped: %s", name, problem)
         self.store.delete(key)
 
     def _finish(self, key: Key, output: Any = None, failure: StateFailure | None = None) -> None:

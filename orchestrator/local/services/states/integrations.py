@@ -32,6 +32,7 @@ SDK_SERVICES = {
     "cloudformation": ("cloudformation", "CloudFormation"),
     "cloudwatch": ("cloudwatch", "CloudWatch"),
     "cloudwatchlogs": ("logs", "CloudWatchLogs"),
+    "codebuild": ("codebuild", "CodeBuild"),
     "codecommit": ("codecommit", "CodeCommit"),
     "codepipeline": ("codepipeline", "CodePipeline"),
     "dynamodb": ("dynamodb", "DynamoDb"),
@@ -56,12 +57,17 @@ UNSUPPORTED_PATTERN = "the integration pattern '.{}' is not supported by the emb
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How a ``.sync`` integration finds its job again, waits for it and stops it."""
+    """How a ``.sync`` integration finds its job again, waits for it and stops it.
+
+    Most jobs bear a name that the request chose. Where the service chooses it, ``answer`` is the member of the answer
+    that holds the job, and descriptions come in a list.
+    """
 
     name: str
     describe: str
     stop: str
     status: str
+    answer: str = ""
 
 
 def _job(kind: str) -> Job:
@@ -72,12 +78,15 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
+BUILD = Job("id", "batch_get_builds", "stop_build", "BuildStatus", answer="Build")
+
 OPTIMIZED = {
     # (service, action): (botocore's name, prefix of the errors, name of an error the SDK has no class for)
     **{
         ("sagemaker", f"create{kind}Job"): ("sagemaker", "SageMaker", "AmazonSageMakerException")
         for kind in ("Training", "Transform", "Processing", "HyperParameterTuning")
     },
+    ("codebuild", "startBuild"): ("codebuild", "CodeBuild", "AWSCodeBuildException"),
     ("lambda", "invoke"): ("lambda", "Lambda", "AWSLambdaException"),
     ("sns", "publish"): ("sns", "SNS", "AmazonSNSException"),
     ("sqs", "sendMessage"): ("sqs", "SQS", "AmazonSQSException"),
@@ -135,9 +144,9 @@ def resolve(arn: str) -> Integration:
     botocore_name, prefix, unnamed = OPTIMIZED[service, action]
     job = None
     if pattern:
-        if pattern != "sync" or service != "sagemaker":
+        if pattern != "sync" or service not in ("codebuild", "sagemaker"):
             raise UnknownResource(UNSUPPORTED_PATTERN.format(pattern))
-        job = _job(action.removeprefix("create").removesuffix("Job"))
+        job = BUILD if service == "codebuild" else _job(action.removeprefix("create").removesuffix("Job"))
     resource = f"{action}.{pattern}" if pattern else action
     operation = _operation(botocore_name, action, arn)
     return Integration(botocore_name, operation, service, resource, prefix, unnamed, optimized=True, job=job)

@@ -23,6 +23,7 @@ TYPES = (
     "AWS::ApiGateway::Stage",
     "AWS::CloudFormation::Stack",
     "AWS::CloudWatch::Alarm",
+    "AWS::CodeBuild::Project",
     "AWS::CodePipeline::Pipeline",
     "AWS::ECR::Repository",
     "AWS::Events::Rule",
