@@ -1,6 +1,6 @@
 """The whole request on one screen: from a config to a pipeline, and from a pipeline back to what people ask.
 
-    config -> validate -> plan -> render -> package -> provision
+    config -> validate -> plan -> render -> admit -> package -> provision
 
 Everything before ``provision`` is pure: a config that is wrong anywhere is refused before the first AWS call.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator import execute
+from orchestrator.admission import admit
 from orchestrator.aws import Aws
 from orchestrator.blueprint import Catalog
 from orchestrator.difference import Changes, changes
@@ -46,9 +47,13 @@ class Preview:
 
 
 def prepare(body: Any, settings: Settings, catalog: Catalog) -> Prepared:
-    """Validate, plan, render and package a config; no AWS. Raises ConfigInvalid with every problem at once."""
+    """Validate, plan, render, admit and package a config; no AWS.
+
+    Raises ConfigInvalid with every problem at once, BlueprintBroken when a template is not valid CloudFormation.
+    """
     decided = plan(validate(body, catalog, settings), settings, catalog)
     rendering = render(decided, catalog, settings)
+    admit(rendering)
     return Prepared(decided, rendering, package(rendering))
 
 

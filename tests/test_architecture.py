@@ -21,6 +21,7 @@ LEVELS = {
     "validate": 2,
     "plan": 2,
     "render": 2,
+    "admission": 2,
     "package": 2,
     "provision": 2,
     "execute": 2,

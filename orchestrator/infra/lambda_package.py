@@ -1,4 +1,4 @@
-"""The zip of the orchestrator function: the files of the package, the catalog, and four libraries.
+"""The zip of the orchestrator function: the files of the package, the catalog, and five libraries.
 
     python -m orchestrator.infra.lambda_package dist/orchestrator.zip
     python -m orchestrator.infra.lambda_package dist/orchestrator.zip --platform manylinux2014_x86_64 --python 3.13
@@ -23,15 +23,15 @@ import orchestrator
 from orchestrator.blueprint import default_root
 
 DISTRIBUTIONS = (
-    "attrs", "jinja2", "jsonschema", "jsonschema-specifications", "markupsafe", "pyyaml", "referencing", "rpds-py",
+    "attrs", "cloudformation-validate", "jinja2", "jsonschema", "jsonschema-specifications", "markupsafe", "pyyaml", "referencing", "rpds-py",
     "typing-extensions",
 )  # fmt: skip
 """What the function imports beside boto3, and what that imports; a test keeps the list closed."""
 READ_AT_RUN_TIME = frozenset({".yaml", ".json", ".j2"})
 NOT_READ = frozenset({"examples", "expected", "launch"})
-LEFT_OUT = frozenset({"__pycache__", "tests", "benchmarks", "bin"})
+LEFT_OUT = frozenset({"__pycache__", "tests", "benchmarks", "bin", "README.md"})
 KEPT_OF_METADATA = ("METADATA", "LICENSE", "LICENSE.txt", "COPYING")
-LARGEST_ZIP_BYTES = 5_000_000
+LARGEST_ZIP_BYTES = 10_000_000
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold; every member has it."""
 COMPILE = """
