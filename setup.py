@@ -35,7 +35,13 @@ setup(
         "orchestrator.local.services.cloudformation.schema": ["types/*.json"],
         **{name: ["*"] for name in catalog_packages()},
     },
-    install_requires=["boto3>=1.40", "jinja2>=3.1.5", "jsonschema>=4.23", "pyyaml>=6.0.2", "cloudformation-validate>=1.14"],
+    install_requires=[
+        "boto3>=1.40",
+        "jinja2>=3.1.5",
+        "jsonschema>=4.23",
+        "pyyaml>=6.0.2",
+        "cloudformation-validate>=1.14",
+    ],
     extras_require={
         "local": [
             "moto[s3,iam,sts,sns,sqs,kms,ssm,ecr,logs,dynamodb,apigateway,cloudwatch,secretsmanager,server]>=5.2.5,<5.3",

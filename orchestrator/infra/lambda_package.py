@@ -23,8 +23,8 @@ import orchestrator
 from orchestrator.blueprint import default_root
 
 DISTRIBUTIONS = (
-    "attrs", "cloudformation-validate", "jinja2", "jsonschema", "jsonschema-specifications", "markupsafe", "pyyaml", "referencing", "rpds-py",
-    "typing-extensions",
+    "attrs", "cloudformation-validate", "jinja2", "jsonschema", "jsonschema-specifications", "markupsafe", "pyyaml",
+    "referencing", "rpds-py", "typing-extensions",
 )  # fmt: skip
 """What the function imports beside boto3, and what that imports; a test keeps the list closed."""
 READ_AT_RUN_TIME = frozenset({".yaml", ".json", ".j2"})
