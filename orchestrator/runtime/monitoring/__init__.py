@@ -10,6 +10,9 @@ HTML page. The files have the form of SageMaker Model Monitor's, so its tools re
     probability, distances     the tests, in closed form
     checks, analysis           baseline and window to violations, under one family-wise error level
     plots, report              the page
+    kinds/                     one module for each kind of monitor
+    definition, window, job    a run as a SageMaker Processing job: what it is told, what it fetches, what it does
+    emission, asking, clients  its metrics, the endpoint it asks, AWS
     command, __main__          the command line
 
 polars and numpy are needed (extra ``monitoring``), and imported only where data is read.

@@ -1,4 +1,4 @@
-"""``python -m orchestrator.runtime.monitoring baseline|analyze|report``: one monitor run, as a job or by hand."""
+"""``python -m orchestrator.runtime.monitoring baseline|analyze|report|job``: one monitor run, by hand or as a job."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import json
 import sys
 from collections.abc import Sequence
 
-from orchestrator.runtime.monitoring.command import register, run
+from orchestrator.runtime.monitoring import command, job
 from orchestrator.runtime.monitoring.failures import MonitoringError
 
 FAILED = 2
+JOB = "job"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m orchestrator.runtime.monitoring", description=__doc__)
-    register(parser)
+    words = list(sys.argv[1:] if argv is None else argv)
+    as_job = words[:1] == [JOB]
+    name = "python -m orchestrator.runtime.monitoring"
+    parser = argparse.ArgumentParser(prog=f"{name} {JOB}" if as_job else name, description=__doc__)
+    (job.register if as_job else command.register)(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words[1:] if as_job else words)
     try:
-        result = run(arguments)
+        result = job.run(arguments) if as_job else command.run(arguments)
     except MonitoringError as error:
         print(f"{error.message} {error.hint}".strip(), file=sys.stderr)
         return FAILED

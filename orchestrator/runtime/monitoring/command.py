@@ -130,7 +130,7 @@ def baseline(arguments: argparse.Namespace) -> Result:
     paths = analysis.write(out, files, replace=arguments.replace)
     rows, count = made.statistics["dataset"]["item_count"], len(made.statistics["features"])
     document = {"rows": rows, "features": count, "findings": made.findings, "files": [str(path) for path in paths]}
-    lines = [f"{rows:,} rows, {count} features → {out}", *_noticed(made.findings)]
+    lines = [f"{rows:,} rows, {count} features → {out}", *noticed(made.findings)]
     return Result(document, "\n".join(lines))
 
 
@@ -157,7 +157,7 @@ def analyze(arguments: argparse.Namespace) -> Result:
     document = {**done.violations, "files": [str(path) for path in paths]}
     lines = [f"{done.checks.rows:,} rows, {done.checks.tests} tests, {len(found)} violations → {out}"]
     lines += [f"  {each['constraint_check_type']:26} {each['description']}" for each in found]
-    lines += _noticed(done.violations["findings"])
+    lines += noticed(done.violations["findings"])
     return Result(document, "\n".join(lines), VIOLATED if found and arguments.check else 0)
 
 
@@ -198,11 +198,12 @@ def _written(made: kinds.Result, out: Path, arguments: argparse.Namespace) -> Re
     counted = f", {len(violations)} violations" if arguments.action == "analyze" else ""
     lines = [f"{made.rows:,} rows{counted} → {out}"]
     lines += [f"  {each['constraint_check_type']:26} {each['description']}" for each in violations]
-    lines += _noticed(findings)
+    lines += noticed(findings)
     return Result(document, "\n".join(lines), VIOLATED if violations and arguments.check else 0)
 
 
-def _noticed(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+def noticed(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each finding."""
     return [f"  noticed: {each['file']}: {each['message']} ({each['count']}×)" for each in findings]
 
 
