@@ -71,6 +71,11 @@ class Source:
             raise InputMissing(f"The folder {self.path} holds no data files ({kinds}).", hint="Name the right folder.")
         return wanted
 
+    def form(self, path: Path) -> Format:
+        """How a file is written."""
+        with path.open("rb") as stream:
+            return self._format(path, stream.read(1 << 16))
+
     def _takes(self, path: Path) -> bool:
         return self.format is not Format.AUTO or path.suffix.lower() in SUFFIXES
 

@@ -15,6 +15,8 @@ from orchestrator.runtime.monitoring.style import STYLE
 
 DRAWN = 200
 """So many features without violations are drawn; all are in the table."""
+HELD = {"value": ":", "label": ": label", "prediction": ", prediction", "probability": ", probability"}
+"""What an example may hold of its row, and the words before it."""
 CHECKS = {
     "baseline_drift_check": "drift",
     "completeness_check": "missing values",
@@ -36,7 +38,7 @@ def report(baseline: Mapping[str, Any], observed: Mapping[str, Any], violations:
     parts = [
         _head(title, by_feature, summary),
         _tiles(before, now, violations, summary),
-        _findings(violations.get("findings") or []),
+        findings_card(violations.get("findings") or []),
         *(_card(name, found, before.get(name), now.get(name)) for name, found in by_feature.items()),
         _quiet(before, now, by_feature),
         _table(before, now, by_feature),
@@ -89,7 +91,8 @@ def _count(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else "–"
 
 
-def _findings(found: Sequence[Mapping[str, Any]]) -> str:
+def findings_card(found: Sequence[Mapping[str, Any]]) -> str:
+    """What was noticed while reading; empty when nothing was."""
     if not found:
         return ""
     items = "".join(
@@ -116,7 +119,7 @@ def _details(violation: Mapping[str, Any]) -> str:
         rows = "".join(
             f"<tr class='{'hit' if each['violated'] else ''}'><td>{escape(each['name'].replace('_', ' '))}</td>"
             f"<td>{each['statistic']:.4f}</td><td>{each['threshold']:.4g}</td>"
-            f"<td>{_probability(each.get('adjusted_p_value'))}</td></tr>"
+            f"<td>{probability_text(each.get('adjusted_p_value'))}</td></tr>"
             for each in measures
         )
         parts.append(
@@ -126,24 +129,28 @@ def _details(violation: Mapping[str, Any]) -> str:
     sizes = violation.get("sample_sizes") or {}
     parts.append(f"<p class='note'>Sample sizes: baseline {_count(sizes.get('baseline'))}, "
                  f"this window {_count(sizes.get('observed'))}.</p>")  # fmt: skip
-    parts.append(_rows(violation.get("rows") or {}))
+    parts.append(rows_of(violation.get("rows") or {}))
     return "".join(parts)
 
 
-def _probability(value: Any) -> str:
+def probability_text(value: Any) -> str:
+    """A probability as the page shows it."""
     if value is None:
         return "–"
     return "< 1e-16" if value < 1e-16 else f"{value:.2g}"
 
 
-def _rows(rows: Mapping[str, Any]) -> str:
+def rows_of(rows: Mapping[str, Any]) -> str:
+    """Which rows to look at, folded away."""
     examples = rows.get("examples") or []
     if not examples:
         return ""
     items = "".join(
         f"<li>{escape(str(each['file']))} row {each['row']}"
         + (f", event {escape(str(each['event_id']))}" if each.get("event_id") else "")
-        + (f": <code>{escape(_short(each['value']))}</code>" if "value" in each else "") + "</li>"
+        + (f", row {each['place_in_call'] + 1} of the call" if "place_in_call" in each else "")
+        + "".join(f"{sign} <code>{escape(_short(each[name]))}</code>" for name, sign in HELD.items() if name in each)
+        + "</li>"
         for each in examples
     )  # fmt: skip
     head = f"Rows where {escape(str(rows['where']))} ({rows['count']:,})"
