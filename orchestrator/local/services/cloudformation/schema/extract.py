@@ -47,6 +47,8 @@ TYPES = (
     "AWS::SQS::Queue",
     "AWS::SQS::QueuePolicy",
     "AWS::SSM::Parameter",
+    "AWS::Scheduler::Schedule",
+    "AWS::Scheduler::ScheduleGroup",
     "AWS::SecretsManager::Secret",
     "AWS::StepFunctions::StateMachine",
 )
