@@ -17,6 +17,7 @@
         template: model_training_pipeline.yaml    # name of the template in the bundle (one-pipeline form)
         presets: {use_spot_instances: true}       # defaults of this type; they win over the schema's
         model_name: image_tag      # the key that names the project, where it is not model_name
+        bare_stack: true           # the CodePipeline's stack is called as the project, without -codepipeline
         required:                  # keys that must be present (old names), in the order they are reported;
           - training_data          # a conditional one is an object whose `when` is an expression
           - {key: model_package_name, when: "settings.use_model_registry"}
@@ -86,6 +87,7 @@ class TypeInfo:
     postfix: str = ""
     template: str = ""
     model_name: str = "model_name"
+    bare_stack: bool = False
     presets: Mapping[str, Any] = field(default_factory=dict)
     required: tuple[RequiredKey, ...] = ()
 
@@ -343,13 +345,14 @@ def _types(member: _Member) -> dict[str, TypeInfo]:
 def _type(member: _Member) -> TypeInfo:
     if member.value is None:
         member.value = {}
-    member.only({"deprecated", "postfix", "template", "model_name", "presets", "required"})
+    member.only({"deprecated", "postfix", "template", "model_name", "bare_stack", "presets", "required"})
     return TypeInfo(
         name=member.path.rpartition(".")[2],
         deprecated=member.get("deprecated").flag(),
         postfix=member.get("postfix").text(default=""),
         template=member.get("template").text(default=""),
         model_name=member.get("model_name").text(default="model_name"),
+        bare_stack=member.get("bare_stack").flag(),
         presets=member.get("presets").mapping(lambda preset: preset.value),
         required=member.get("required").sequence(_required_key),
     )

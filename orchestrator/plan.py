@@ -23,6 +23,8 @@ from orchestrator.templating import canonical, inert
 
 FRAME = "pipeline.yaml.j2"
 HUB = "hub"
+SEPARATE = "-codepipeline"
+"""Ends the name of a CodePipeline's stack, so that a stack of its pipelines may have the project's own name."""
 BUNDLES = "mlops_provisioned_pipelines"
 # CodePipeline: names up to 100 characters; CloudFormation: parameter values up to 4096 bytes.
 LONGEST_PIPELINE_NAME = 100
@@ -49,7 +51,7 @@ def plan(workload: Workload, settings: Settings, catalog: Catalog) -> Plan:
         model_name=workload.model_name,
         stages=workload.stages,
         pipelines=pipelines,
-        pipeline_stack=f"{project}-codepipeline",
+        pipeline_stack=project if _bare(workload, catalog) else f"{project}{SEPARATE}",
         bundle_key=bundle_key,
         pipeline_parameters={
             "PipelineName": project,
@@ -76,6 +78,11 @@ def _project(workload: Workload, catalog: Catalog) -> str:
         pipeline_type = workload.pipelines[0].pipeline_type
         last = catalog.types[pipeline_type].postfix or pipeline_type.replace("_", "-")
     return shorten(f"mlops-pipeline-{model}-{last}".lower(), LONGEST_PIPELINE_NAME)
+
+
+def _bare(workload: Workload, catalog: Catalog) -> bool:
+    """Whether the CodePipeline's stack has the project's own name."""
+    return workload.form == 1 and catalog.types[workload.pipelines[0].pipeline_type].bare_stack
 
 
 def _frame_digest(workload: Workload, pipelines: tuple[PipelinePlan, ...], catalog: Catalog) -> str:
@@ -185,7 +192,7 @@ class _Planning:
 
     def _stack_name(self, stage: Stage) -> str:
         parts = [self.project]
-        if self.workload.form == 2:
+        if self.workload.form == 2 or _bare(self.workload, self.catalog):
             parts.append(self.spec.name)
         if self.blueprint.scope == "stage" and (self.workload.form == 2 or len(self.workload.stages) > 1):
             parts.append(stage.name)

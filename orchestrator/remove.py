@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from orchestrator.aws import Aws
 from orchestrator.errors import AwsFailed, Conflict, NotFound
-from orchestrator.runs import targets
+from orchestrator.runs import SEPARATE, pipeline_stack, targets
 
 LONGEST_WAIT_SECONDS = 1800.0
 """For one stack: an endpoint with many instances takes minutes to go."""
@@ -51,7 +51,8 @@ def _remove(aws: Aws, project: str, wait: Callable[[float], None]) -> Iterator[R
         outcome = _remove_stack(aws, place.stack, place.account, place.region, wait)
         found = found or outcome == "removed"
         yield Removed("stack", place.stack, place.account, place.region, outcome)
-    stack = f"{project}-codepipeline"
+    standing = pipeline_stack(aws, project)
+    stack = standing["StackName"] if standing else project + SEPARATE
     outcome = _remove_stack(aws, stack, settings.account, settings.region, wait)
     yield Removed("pipeline", stack, settings.account, settings.region, outcome)
     bundles = list(_remove_bundles(aws, project))

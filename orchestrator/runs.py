@@ -14,6 +14,10 @@ from typing import Any
 from orchestrator.aws import Aws
 from orchestrator.errors import AwsFailed, NotFound
 
+SEPARATE = "-codepipeline"
+"""Ends the name of a CodePipeline's stack, but for those that have the project's own name."""
+FRAME = "mlops:frame-digest"
+"""A tag that CodePipelines' stacks have, and those of pipelines have not."""
 RUNNING = frozenset({"InProgress", "Stopping"})
 ACCOUNT_OF_ROLE = re.compile(r"^arn:[^:]+:iam::(\d{12}):role/")
 RECENT_RUNS = 20
@@ -76,6 +80,30 @@ class ActionRun:
     updated: datetime | None = None
     configuration: Mapping[str, str] | None = None
     variables: Mapping[str, str] | None = None
+
+
+def pipeline_stack(aws: Aws, project: str) -> dict[str, Any] | None:
+    """The stack of the project's CodePipeline, or None when there is none."""
+    for name in (project + SEPARATE, project):
+        try:
+            stack: dict[str, Any] = aws.call("cloudformation", "describe_stacks", StackName=name)["Stacks"][0]
+        except AwsFailed as error:
+            if error.code != "ValidationError":
+                raise
+        else:
+            return stack if name != project or FRAME in tags_of(stack) else None
+    return None
+
+
+def is_pipeline_stack(stack: Mapping[str, Any]) -> bool:
+    """Whether a stack is that of a project's CodePipeline, and not one that a CodePipeline deploys."""
+    project, name = tags_of(stack).get("mlops:project", ""), stack["StackName"]
+    return bool(project) and (name == project + SEPARATE or (name == project and FRAME in tags_of(stack)))
+
+
+def tags_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    """The tags of a stack."""
+    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
 
 
 def pipeline_state(aws: Aws, project: str) -> dict[str, Any]:

@@ -24,13 +24,15 @@ from orchestrator.runs import (
     Waiting,
     actions,
     in_stages,
+    is_pipeline_stack,
+    pipeline_stack,
     pipeline_state,
     runs,
+    tags_of,
     targets,
     waiting,
 )
 
-STACK_SUFFIX = "-codepipeline"
 METRICS = "Metrics"
 """The result that says how good a model is: a JSON list of MetricName and Value."""
 REVIEW_CHANGE_SET = "mlops-review"
@@ -125,8 +127,8 @@ def projects(aws: Aws) -> tuple[Project, ...]:
     """Every project of this orchestrator, by name."""
     found = []
     for stack in aws.items("cloudformation", "describe_stacks", "Stacks"):
-        tags = _tags(stack)
-        if "mlops:project" in tags and stack["StackName"] == tags["mlops:project"] + STACK_SUFFIX:
+        tags = tags_of(stack)
+        if is_pipeline_stack(stack):
             latest = _latest(aws, tags["mlops:project"])
             run = latest[0] if latest else None
             state = _state(stack["StackStatus"], run, latest is not None)
@@ -159,7 +161,7 @@ def find(aws: Aws, name: str) -> str:
 def project_status(aws: Aws, project: str) -> ProjectStatus:
     """The whole truth about a project. Raises NotFound."""
     stack = _stack(aws, project)
-    tags, stack_status = _tags(stack), stack["StackStatus"]
+    tags, stack_status = tags_of(stack), stack["StackStatus"]
     model_name = tags.get("mlops:model-name", "")
     found = _latest(aws, project)
     if found is None:
@@ -209,18 +211,10 @@ def old_pipeline_state(aws: Aws, pipeline_id: str) -> dict[str, Any] | str:
 
 
 def _stack(aws: Aws, project: str) -> dict[str, Any]:
-    try:
-        answer = aws.call("cloudformation", "describe_stacks", StackName=project + STACK_SUFFIX)
-    except AwsFailed as error:
-        if error.code == "ValidationError":
-            raise NotFound(f"There is no project {project}.", hint="`mlops list` shows the projects.") from error
-        raise
-    stack: dict[str, Any] = answer["Stacks"][0]
+    stack = pipeline_stack(aws, project)
+    if stack is None:
+        raise NotFound(f"There is no project {project}.", hint="`mlops list` shows the projects.")
     return stack
-
-
-def _tags(stack: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
 
 
 def _latest(aws: Aws, project: str) -> tuple[Run, ...] | None:

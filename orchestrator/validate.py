@@ -7,6 +7,7 @@ reads the document, its stages and the order of its pipelines; ``reading`` reads
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -102,16 +103,28 @@ def _read_one_pipeline(
     envelope["model_name"] = _model_name(body, info)
     if envelope["model_name"] is None:
         del envelope["model_name"]
-    findings.add(_asked(envelope, "one pipeline", settings))
+    findings.add(_as_written(_asked(envelope, "one pipeline", settings), info, envelope))
     around = _around(1, envelope, settings, findings, ())
     given = {key: value for key, value in body.items() if key not in outer}
     spec = read_pipeline(given, "$", blueprint.kind.replace("_", "-"), info, blueprint, around)
     return None if findings.problems else _workload(envelope, body, around, [spec])
 
 
+def _as_written(problems: Iterable[Problem], info: TypeInfo, envelope: Mapping[str, Any]) -> Iterator[Problem]:
+    """The problems, those of the model's name under the key that gives it, once."""
+    key = info.model_name
+    told_later = "model_name" not in envelope and key in {required.key for required in info.required}
+    for problem in problems:
+        if key == "model_name" or problem.path != "$.model_name":
+            yield problem
+        elif not told_later:
+            texts = {name: getattr(problem, name).replace("`model_name`", f"`{key}`") for name in ("message", "fix")}
+            yield replace(problem, path=path_to("$", key), **texts)
+
+
 def _model_name(body: Mapping[str, Any], info: TypeInfo) -> Any:
     """The name of the model; the types of old took numbers and spaces around it, and one takes another key."""
-    name = body.get("model_name", body.get(info.model_name))
+    name = body.get(info.model_name)
     if not info.deprecated:
         return name
     return str(name).strip() if isinstance(name, str | int | float) and not isinstance(name, bool) else name

@@ -69,7 +69,7 @@ def test_a_type_may_take_its_name_from_another_key(read: Callable[..., Any], tol
     body = {"pipeline_type": "image_forge", "label": "lance", "ore_place": "a"}
     assert read(body).model_name == "lance"
     assert read(body).pipelines[0].config["label"] == "lance"
-    assert "`model_name` is missing." in told({**body, "label": None})["$.model_name"]
+    assert "`label` is missing." in told({**body, "label": None})["$.label"]
 
 
 def test_missing_keys_are_told_in_the_types_order_and_under_its_names(problems: Callable[..., Any]) -> None:

@@ -62,9 +62,16 @@ class Case:
 
     @property
     def workload_stack(self) -> str:
-        """The stack its pipeline deployed; the beginning of several stacks' names."""
-        arguments = self.first["cloudformation"][0]["arguments"]["Parameters"]
-        return str({item["ParameterKey"]: item["ParameterValue"] for item in arguments}["StackName"])
+        """The stack its pipeline deployed; the beginning of several stacks' names.
+
+        An image builder was one stack; ours has the CodePipeline in that one, and the build in another.
+        """
+        return self.arguments.get("StackName", f"{self.stack}-image-build")
+
+    @property
+    def arguments(self) -> Mapping[str, str]:
+        """The parameters of the stack it created."""
+        return old_parameters(self.first["cloudformation"][0]["arguments"]["Parameters"])
 
     @property
     def bundles(self) -> Mapping[str, Mapping[str, Any]]:

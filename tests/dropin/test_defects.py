@@ -21,6 +21,7 @@ RECORDED = {case.name: case for case in cases()}
 REALTIME = RECORDED["single_account/realtime_builtin"]
 STAGED = RECORDED["multi_account/realtime_builtin_per_stage"]
 TRAINING = RECORDED["single_account/training_defaults"]
+IMAGE = RECORDED["single_account/image_builder"]
 
 
 def planned(case: Case, **changes: Any) -> Any:
@@ -179,6 +180,25 @@ def test_d14_errors_are_json_and_carry_the_request() -> None:
     for body in ("{nonsense", "null", "[]"):
         status, headers, answer = post(body)
         assert (status, headers["Content-Type"], answer["requestId"]) == (400, "application/json", "request-1")
+
+
+def test_e13_a_build_is_current_and_yields_a_digest() -> None:
+    ready = planned(IMAGE)
+    template = json.loads(ready.rendering.files["byom_custom_algorithm_image_builder.yaml"])
+    project = template["Resources"]["Build"]["Properties"]
+    assert project["Environment"]["Image"] == "aws/codebuild/standard:7.0"
+    assert "chmod" not in project["Source"]["BuildSpec"]
+    assert "ImageDigest" in ready.plan.pipelines[0].results
+
+
+@pytest.mark.parametrize("key", ["custom_algorithm_docker", "ecr_repo_name", "image_tag"])
+def test_d1_a_builder_without_a_key_is_told_which(key: str) -> None:
+    assert refused(IMAGE, **{key: None}) == [f"$.{key}"]
+
+
+def test_d8_a_tag_that_cannot_name_a_stack_is_told_at_once() -> None:
+    assert refused(IMAGE, image_tag="1.0") == ["$.image_tag"]
+    assert planned(IMAGE, model_name="ignored, as ever").plan.pipeline_stack == IMAGE.stack
 
 
 # ---- the page ----
