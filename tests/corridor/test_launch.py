@@ -35,6 +35,11 @@ NOT_USED = {  # what the handler of a resource type may need, for properties tha
     "AWS::Logs::LogGroup": r"firehose:.*|s3:.*|logs:.*(Kms|Protection|Index|Delivery|ResourcePolic|BearerToken).*",
     "AWS::StepFunctions::StateMachine": r"kms:.*|s3:.*",
 }
+WITHOUT_HANDLERS = {  # older types: the registry does not say what making them needs
+    "AWS::CodeBuild::Project": {
+        f"codebuild:{verb}" for verb in "BatchGetProjects CreateProject DeleteProject UpdateProject".split()
+    },
+}
 CONDITION_KEYS = {"iam:PassedToService", "iam:PermissionsBoundary"}
 
 
@@ -79,6 +84,9 @@ def needed(texts: list[str]) -> dict[str, set[str]]:
     """What CloudFormation needs to make, change and delete the resource types in these templates."""
     found: dict[str, set[str]] = {}
     for kind in {kind for text in texts for kind in re.findall(r"^\s+Type: (AWS::\w+::\w+)", text, re.MULTILINE)}:
+        if kind in WITHOUT_HANDLERS:
+            found[kind] = WITHOUT_HANDLERS[kind]
+            continue
         handlers: dict[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["handlers"]
         rights = {one for handler in ("create", "read", "update", "delete") for one in handlers[handler]["permissions"]}
         found[kind] = {one for one in rights if not re.fullmatch(NOT_USED.get(kind, ""), one)}
