@@ -37,7 +37,7 @@ NOT_USED = {  # what the handler of a resource type may need, for properties tha
 }
 WITHOUT_HANDLERS = {  # older types: the registry does not say what making them needs
     "AWS::CodeBuild::Project": {
-        f"codebuild:{verb}" for verb in "BatchGetProjects CreateProject DeleteProject UpdateProject".split()
+        f"codebuild:{verb}" for verb in ["BatchGetProjects", "CreateProject", "DeleteProject", "UpdateProject"]
     },
 }
 CONDITION_KEYS = {"iam:PassedToService", "iam:PermissionsBoundary"}
