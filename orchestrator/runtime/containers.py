@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Purpose = Literal["train", "serve"]
+Purpose = Literal["train", "serve", "process"]
+PURPOSES = ("train", "serve", "process")
 
 URI = re.compile(
     r"^(?:(?P<registry>[^/]+\.[^/]+|localhost(?::\d+)?)/)?(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?$"
@@ -27,15 +28,19 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
     "pytorch-inference-graviton": ("pytorch", "torch"),
     "pytorch-inference-arm64": ("pytorch", "torch"),
 }
-PACKAGES = {"xgboost": "xgboost-cpu", "sklearn": "scikit-learn", "torch": "torch"}
+MONITORING_SUFFIX = "-monitoring"
+"""The image that runs monitors is named after the deployment's prefix, with this behind it."""
+MONITORING = ("python3", "-m", "orchestrator.runtime.monitoring")
+PACKAGES = {"xgboost": "xgboost-cpu", "sklearn": "scikit-learn", "torch": "torch", "polars": "polars"}
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
     """How an image runs on this machine.
 
-    ``kind`` is ``xgboost``, ``sklearn``, ``pytorch``, ``command`` (registered by the user) or ``none``; then
-    ``reason`` is a sentence that says why it cannot run.
+    ``kind`` is ``xgboost``, ``sklearn``, ``pytorch``, ``monitoring``, ``command`` (registered by the user) or
+    ``none``; then ``reason`` is a sentence that says why it cannot run. ``argv`` is the program that stands for the
+    image's own, if any.
     """
 
     image: str
@@ -57,7 +62,7 @@ class Container:
 
 
 class BadRegistration(Exception):
-    """``images.json`` is not ``{"<glob>": {"train": [...], "serve": [...]}}``."""
+    """``images.json`` is not ``{"<glob>": {"train": [...], "serve": [...], "process": [...]}}``."""
 
 
 def registrations(path: Path) -> dict[str, dict[str, list[str]]]:
@@ -67,12 +72,12 @@ def registrations(path: Path) -> dict[str, dict[str, list[str]]]:
     try:
         document: Any = json.loads(path.read_text())
         for commands in document.values():
-            unknown = set(commands) - {"train", "serve"}
+            unknown = set(commands) - set(PURPOSES)
             if unknown or not all(isinstance(word, str) for argv in commands.values() for word in argv):
-                raise ValueError(f"an image has a list of words under 'train' and 'serve' only, not {commands}")
+                raise ValueError(f"an image has a list of words under {', '.join(PURPOSES)} only, not {commands}")
     except (ValueError, AttributeError, TypeError) as error:
         raise BadRegistration(
-            f'{path} must be {{"<image glob>": {{"train": [...], "serve": [...]}}}}: {error}'
+            f'{path} must be {{"<image glob>": {{"train": [...], "serve": [...], "process": [...]}}}}: {error}'
         ) from error
     return dict(document)
 
@@ -85,12 +90,17 @@ def identify(image: str, purpose: Purpose, registered: Mapping[str, Mapping[str,
         if fnmatch.fnmatchcase(image, glob) and purpose in commands:
             return Container(image, "command", tag, tuple(commands[purpose]))
     name = match["repository"].rpartition("/")[2] if match else ""
-    if name not in FRAMEWORKS:
+    known = ("monitoring", "polars") if _monitors(name, purpose) else FRAMEWORKS.get(name)
+    if known is None:
         return Container(image, "none", tag, reason=_why_unknown(image, name, tag, purpose))
-    kind, module = FRAMEWORKS[name]
+    kind, module = known
     if importlib.util.find_spec(module) is None:
         return Container(image, "none", tag, reason=f"it needs {module}; `pip install {PACKAGES[module]}` brings it")
-    return Container(image, kind, tag)
+    return Container(image, kind, tag, MONITORING if kind == "monitoring" else ())
+
+
+def _monitors(name: str, purpose: Purpose) -> bool:
+    return purpose == "process" and name.endswith(MONITORING_SUFFIX)
 
 
 def _why_unknown(image: str, name: str, tag: str, purpose: Purpose) -> str:

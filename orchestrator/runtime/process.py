@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 import os
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +177,25 @@ def with_live_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
         return
+
+
+def supervisor_main(module: str, supervise: Callable[[Path], None]) -> None:
+    """``python -m <module> <folder> [--detach]``: take the folder's lock and supervise its job.
+
+    Ends quietly when another supervisor has the lock. What goes wrong is raised, and told on the supervisor's own log;
+    the next supervisor of the folder goes on.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--detach", action="store_true", help="go on in the background once the lock is held")
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder.resolve()
+    if hold(folder / "lock") is None:
+        return
+    if arguments.detach:
+        detach(folder / "supervisor.log")
+    try:
+        supervise(folder)
+    except Exception:
+        traceback.print_exc()
+        raise

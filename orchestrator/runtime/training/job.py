@@ -6,14 +6,12 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from orchestrator.runtime.contained import GRACE_SECONDS, Ending
 from orchestrator.runtime.process import read_json, write_json
 
-Status = Literal["Completed", "Failed", "Stopped", "MaxRuntimeExceeded"]
-
-GRACE_SECONDS = 120.0
-"""Between SIGTERM and SIGKILL; the contract's own number."""
+Status = Ending
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

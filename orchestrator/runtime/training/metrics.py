@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 XGBOOST_METRICS = (
@@ -28,13 +27,6 @@ def builtin_definitions(kind: str) -> list[dict[str, str]]:
         for metric in XGBOOST_METRICS
         for channel in ("train", "validation")
     ]
-
-
-def log_lines(path: Path) -> Iterator[str]:
-    """The lines of a log as CloudWatch Logs shows them: a tab stands there as ``#011``."""
-    with path.open(errors="replace") as log:
-        for line in log:
-            yield line.rstrip("\r\n").replace("\t", "#011")
 
 
 def final_values(lines: Iterable[str], definitions: Sequence[Mapping[str, str]], now: float) -> list[dict[str, Any]]:

@@ -5,28 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.runtime.contained import CannotStart, Program
 from orchestrator.runtime.process import PACKAGE_ROOT, clean_environment
 from orchestrator.runtime.training.environment import script_environment
 from orchestrator.runtime.training.job import Job
 
 ALGORITHMS = {"xgboost": "orchestrator.runtime.training.builtin_xgboost"}
 """Images whose own program trains when the user brings no script."""
-
-
-class CannotStart(Exception):
-    """The job's program cannot be started; the message says what is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What to execute, and the variables beside those of the container."""
-
-    argv: Sequence[str]
-    environment: Mapping[str, str]
 
 
 def program(job: Job, code: Path, base: str) -> Program:

@@ -23,6 +23,17 @@ TRUST = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 BUCKET = "ml-data"
+WORK = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:GetObject", "s3:PutObject"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
+        }
+    ],
+}
+"""What a role of SageMaker's may do, where permissions are checked."""
 DATA = load_breast_cancer()
 ROWS = DATA.data.astype(np.float32)
 
@@ -76,7 +87,9 @@ class Workshop:
         return self.client("sagemaker")
 
     def make_role(self, name: str, trust: Any = TRUST) -> str:
-        made = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        iam = self.client("iam")
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        iam.put_role_policy(RoleName=name, PolicyName="work", PolicyDocument=json.dumps(WORK))
         return str(made["Role"]["Arn"])
 
     def put(self, key: str, body: bytes | str) -> str:

@@ -202,9 +202,9 @@ def test_tags_of_every_resource(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("operation, parameters", [
-    ("create_processing_job", {"ProcessingJobName": "p", "RoleArn": "arn:aws:iam::222222222222:role/r",
-                               "AppSpecification": {"ImageUri": "i"}, "ProcessingResources": {"ClusterConfig": {
-                                   "InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}}}),
+    ("create_feature_group", {"FeatureGroupName": "f", "RecordIdentifierFeatureName": "id",
+                              "EventTimeFeatureName": "at", "FeatureDefinitions": [
+                                  {"FeatureName": "id", "FeatureType": "String"}]}),
     ("list_compilation_jobs", {}),
     ("create_pipeline", {"PipelineName": "p", "ClientRequestToken": "x" * 32,
                          "RoleArn": "arn:aws:iam::222222222222:role/r"}),

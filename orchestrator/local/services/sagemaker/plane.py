@@ -52,6 +52,7 @@ TRAINING_JOB = Resource("TrainingJob", "training-job", "training job", ascending
 TUNING_JOB = Resource("HyperParameterTuningJob", "hyper-parameter-tuning-job", "hyperparameter tuning job")
 AUTOML_JOB = Resource("AutoMLJob", "automl-job", "AutoML job")
 TRANSFORM_JOB = Resource("TransformJob", "transform-job", "transform job")
+PROCESSING_JOB = Resource("ProcessingJob", "processing-job", "processing job")
 MODEL = Resource("Model", "model", "model")
 ENDPOINT_CONFIG = Resource("EndpointConfig", "endpoint-config", "endpoint configuration")
 ENDPOINT = Resource("Endpoint", "endpoint", "endpoint")
@@ -66,6 +67,7 @@ RESOURCES = {
         TUNING_JOB,
         AUTOML_JOB,
         TRANSFORM_JOB,
+        PROCESSING_JOB,
         MODEL,
         ENDPOINT_CONFIG,
         ENDPOINT,
@@ -170,6 +172,12 @@ def taken(resource: Resource, key: Key) -> ServiceError:
             "ResourceInUse",
             "Training job names must be unique within an AWS account and region, and a training job with this name"
             f" already exists ({resource.arn(key)})",
+        )
+    if resource is PROCESSING_JOB:
+        return ServiceError(
+            "ResourceInUse",
+            "Job name must be unique within an AWS account and region, and a processing job with this name already"
+            f" exists ({resource.arn(key)})",
         )
     if resource is TUNING_JOB:
         return ServiceError("ResourceInUse", f"A hyperparameter tuning job with this name already exists: {key.name}")

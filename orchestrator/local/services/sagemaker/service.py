@@ -6,6 +6,7 @@ from orchestrator.local.services.sagemaker import (
     automl_jobs,
     card_exports,
     endpoints,
+    processing_jobs,
     training_jobs,
     transform_jobs,
     tuning_jobs,
@@ -21,6 +22,7 @@ from orchestrator.local.services.sagemaker.models import Models
 from orchestrator.local.services.sagemaker.outbox import Sender
 from orchestrator.local.services.sagemaker.packages import Groups, Packages
 from orchestrator.local.services.sagemaker.plane import EVENTS_TASK
+from orchestrator.local.services.sagemaker.processing_life import ProcessingLife
 from orchestrator.local.services.sagemaker.tags import Tags
 from orchestrator.local.services.sagemaker.training_life import TrainingLife
 from orchestrator.local.services.sagemaker.transform_life import TransformLife
@@ -30,6 +32,7 @@ from orchestrator.local.services.sagemaker.tuning_life import TuningLife
 class SageMaker(
     automl_jobs.AutoMLJobs,
     transform_jobs.TransformJobs,
+    processing_jobs.ProcessingJobs,
     Models,
     EndpointConfigs,
     endpoints.Endpoints,
@@ -39,7 +42,10 @@ class SageMaker(
     card_exports.ModelCardExports,
     Tags,
 ):
-    """Training, tuning, AutoML and transform jobs, models, endpoints, the registry. All else is refused by name."""
+    """Jobs of training, tuning, AutoML, transform and processing, models, endpoints, the registry.
+
+    All else is refused by name.
+    """
 
     def register_tasks(self) -> None:
         logs, capture = LogShipper(self.world), Capture(self.world)
@@ -49,6 +55,7 @@ class SageMaker(
         self.tasks.register(automl_jobs.TASK, AutoMLLife(self).step)
         self.tasks.register(tuning_jobs.TASK, TuningLife(self).step)
         self.tasks.register(transform_jobs.TASK, TransformLife(self, logs).step)
+        self.tasks.register(processing_jobs.TASK, ProcessingLife(self, logs).step)
         self.tasks.register(endpoints.TASK, self._endpoint_life.step)
         self.tasks.register(CAPTURE_TASK, capture.step)
         self.tasks.register(card_exports.TASK, card_exports.ExportLife(self).step)

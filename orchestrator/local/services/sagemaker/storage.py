@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -87,6 +88,30 @@ def fetch_prefix(s3: Any, uri: str, folder: Path, deadline: float = 0.0) -> None
         if not target.is_relative_to(folder.resolve()):
             raise NotThere(uri, f"the key {item['Key']} leads out of its folder")
         fetch(s3, f"s3://{bucket}/{item['Key']}", target, deadline)
+
+
+def fetch_manifest(s3: Any, uri: str, folder: Path) -> None:
+    """Download what a manifest lists into the folder: ``[{"prefix": "s3://bucket/a/"}, "b.csv", "c/d.csv"]``.
+
+    Raises NotThere, also for a file that is no manifest. Source:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html
+    """
+    manifest = folder.with_name(f".{folder.name}.manifest")
+    fetch(s3, uri, manifest)
+    try:
+        first, *rest = json.loads(manifest.read_bytes())
+        prefix = first["prefix"]
+        if not prefix.startswith("s3://") or not rest or not all(isinstance(name, str) for name in rest):
+            raise ValueError
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise NotThere(uri, 'the manifest must be [{"prefix": "s3://..."}, "name", ...]') from None
+    finally:
+        manifest.unlink()
+    for name in rest:
+        target = (folder / name).resolve()
+        if not target.is_relative_to(folder.resolve()):
+            raise NotThere(uri, f"the name {name} leads out of its folder")
+        fetch(s3, prefix + name, target)
 
 
 def _below(key: str, prefix: str) -> str:
