@@ -136,6 +136,35 @@ def machine_says(cloud: Cloud, physical: str, stack: str) -> Any:
     return [json.loads(found["definition"])["States"]["P"]["Result"], found["loggingConfiguration"]["level"]]
 
 
+BUILD_ROLE = {
+    "Type": "AWS::IAM::Role",
+    "Properties": {
+        "AssumeRolePolicyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "codebuild.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            ],
+        }
+    },
+}
+PROJECT = {
+    "ServiceRole": {"Fn::GetAtt": ["Role", "Arn"]},
+    "Artifacts": {"Type": "NO_ARTIFACTS"},
+    "Environment": {
+        "Type": "LINUX_CONTAINER",
+        "Image": "aws/codebuild/standard:7.0",
+        "ComputeType": "BUILD_GENERAL1_SMALL",
+    },
+    "Source": {"Type": "NO_SOURCE", "BuildSpec": "version: 0.2\nphases: {build: {commands: ['true']}}\n"},
+}
+
+
+def project_says(cloud: Cloud, physical: str, stack: str) -> Any:
+    (found,) = cloud.client("codebuild").batch_get_projects(names=[physical])["projects"]
+    logs = found.get("logsConfig", {}).get("cloudWatchLogs", {}).get("status")
+    return [found.get("description", ""), found["timeoutInMinutes"], logs, found["source"]["buildspec"]]
+
+
 CASES = [
     Case(
         "AWS::IAM::Role",
@@ -286,6 +315,18 @@ CASES = [
         "one",
         "two",
         lambda cloud, physical, stack: True,
+    ),
+    Case(
+        "AWS::CodeBuild::Project",
+        {**PROJECT, "Description": "first", "TimeoutInMinutes": "20"},
+        {**PROJECT, "TimeoutInMinutes": 30, "LogsConfig": {"CloudWatchLogs": {"Status": "DISABLED"}}},
+        project_says,
+        ["first", 20, None, "version: 0.2\nphases: {build: {commands: ['true']}}\n"],
+        ["", 30, "DISABLED", "version: 0.2\nphases: {build: {commands: ['true']}}\n"],
+        lambda cloud, physical, stack: (
+            cloud.client("codebuild").batch_get_projects(names=[physical])["projectsNotFound"] == [physical]
+        ),
+        {"Role": BUILD_ROLE},
     ),
     Case(
         "AWS::StepFunctions::StateMachine",
