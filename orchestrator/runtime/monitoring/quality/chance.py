@@ -116,3 +116,16 @@ def welch_tail(difference: float, first: float, first_of: float, second: float =
     spread = first**4 / max(1.0, first_of - 1)
     spread += second**4 / max(1.0, second_of - 1) if second else 0.0
     return student_tail(difference / math.sqrt(variance), variance**2 / spread if spread else 1e9)
+
+
+def together(first: float, first_of: float, second: float, second_of: float) -> float:
+    """The standard error of a difference when nothing has changed: the larger of two ways to estimate it.
+
+    Each side's own error, as Welch does; and one spread for the rows of both sides. Of skewed values, a small sample
+    that happens to lack the large ones underrates its own error, and the other side's rows make up for that.
+    """
+    own = first**2 + second**2
+    if not first_of or not second_of or not second:
+        return math.sqrt(own)
+    spread = (first**2 * first_of**2 + second**2 * second_of**2) / (first_of + second_of)
+    return math.sqrt(max(own, spread * (1 / first_of + 1 / second_of)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.runtime.monitoring.quality.chance import wilson
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 420, 300, 46, 38, 12, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 420, 300, 62, 38, 12, 12
 LABELS = 10
 """So many labels of a confusion matrix are drawn, the most frequent ones."""
 Point = tuple[float, float]
@@ -22,6 +22,11 @@ def number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3e}"
+
+
+def tick(value: float) -> str:
+    """A number on an axis."""
+    return "0" if abs(value) < 1e-12 else f"{value:.3g}"
 
 
 def svg(width: float, height: float, title: str, body: str) -> str:
@@ -60,8 +65,8 @@ class Axes:
             x, y = self.at(self.left + share * (self.right - self.left), self.low + share * (self.high - self.low))
             lines.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
             low, side = (
-                number(self.low + share * (self.high - self.low)),
-                number(self.left + share * (self.right - self.left)),
+                tick(self.low + share * (self.high - self.low)),
+                tick(self.left + share * (self.right - self.left)),
             )
             texts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{low}</text>')
             anchor = "start" if step == 0 else "end" if step == 4 else "middle"
@@ -148,8 +153,8 @@ def matrix(table: Matrix, title: str, style: str) -> str:
 
 def _cell(x: float, y: float, size: float, tall: float, count: int, whole: int, style: str, *, wrong: bool) -> str:
     share = count / whole if whole else 0.0
-    kind = "wrong" if wrong else style
-    opacity = 0.06 + 0.74 * math.sqrt(share) if count else 0.03
+    kind = "wrong" if wrong else f"{style}-cell"
+    opacity = 0.06 + 0.5 * math.sqrt(share) if count else 0.03
     middle = x + size / 2
     text = f'<rect class="cell {kind}" x="{x + 1:.1f}" y="{y + 1:.1f}" width="{size - 2:.1f}" height="{tall - 2:.1f}"'
     text += f' rx="4" fill-opacity="{opacity:.2f}"/>'
@@ -186,7 +191,7 @@ def ranges(metrics: Sequence[Range], *, shared: bool) -> str:
 
     ``shared``: all lie on one scale from 0 to 1; otherwise each has its own.
     """
-    left, right, row, top = 190, 120, 27, 24 if shared else 6
+    left, right, row, top = 190, 160, 27, 24 if shared else 6
     width, height = 860, top + row * len(metrics) + 6
     plot = width - left - right
     parts = []
@@ -228,7 +233,7 @@ def _range(each: Range, y: float, left: float, plot: float, *, shared: bool) -> 
                      f'<circle class="dot{kind}" cx="{x(value):.1f}" cy="{y:.1f}" r="4.5"/>')  # fmt: skip
     text = number(value)
     parts.append(f'<text class="label{style}" x="{left + plot + 14}" y="{y + 4:.1f}">{text}</text>')
-    parts.append(f'<text x="{left + plot + 66}" y="{y + 4:.1f}">{number(each.baseline.get("value"))}</text>')
+    parts.append(f'<text x="{left + plot + 90}" y="{y + 4:.1f}">{number(each.baseline.get("value"))}</text>')
     return "".join(parts)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.runtime.monitoring.checks import CORRECTED
 from orchestrator.runtime.monitoring.failures import InputUnreadable
 from orchestrator.runtime.monitoring.probability import more_often_tail
-from orchestrator.runtime.monitoring.quality.chance import binomial_tail, logit, normal_tail, welch_tail
+from orchestrator.runtime.monitoring.quality.chance import binomial_tail, normal_tail, together, welch_tail
 from orchestrator.runtime.monitoring.quality.policy import QualityPolicy
 from orchestrator.runtime.monitoring.quality.rules import GREATER, KEYS, LESS, RULES, Rule, Test
 from orchestrator.runtime.monitoring.quality.settings import Problem
@@ -22,7 +22,7 @@ from orchestrator.runtime.monitoring.quality.tables import Table, matrix_of, per
 
 LEAST_OF_A_LABEL = 10
 """Areas under curves are judged from so many rows of each label on."""
-LEAST_DRAWS, MOST_DRAWS = 10_000, 1_000_000
+LEAST_DRAWS, MOST_DRAWS = 2_000, 1_000_000
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Judgement:
             return "threshold"
         if self.estimated:
             return self.rule.test.value
-        return {Test.SHARE: "binomial", Test.TABLE: "normal_of_logit", Test.MEAN: "student"}.get(
+        return {Test.SHARE: "binomial", Test.TABLE: "normal", Test.MEAN: "student"}.get(
             self.rule.test, self.rule.test.value
         )
 
@@ -136,7 +136,7 @@ class Judging:
             return f"fewer than {self.policy.least_rows} rows"
         if tables.rows < self.policy.least_rows:
             return f"fewer than {self.policy.least_rows} rows"
-        if each.rule.test is Test.LOGIT and tables.least_of_a_label < LEAST_OF_A_LABEL:
+        if each.rule.test is Test.AREA and tables.least_of_a_label < LEAST_OF_A_LABEL:
             return f"fewer than {LEAST_OF_A_LABEL} rows of a label"
         return ""
 
@@ -202,26 +202,28 @@ class _Tables:
         return self._permuted
 
     def _area(self, each: Judgement) -> float:
-        """Logits of two areas (or of an area and a threshold), as normal variables."""
-        first, variance = self._logit(each.observed, self._now)
-        second, more = _clipped(each.threshold, 1e-9), 0.0
+        """Two areas (or an area and a threshold) as normal variables, on the scale of their angles."""
+        now, error, of = self._angle(each.observed, self._now)
+        before, other, before_of = _angle_of(each.threshold), 0.0, 0.0
         if each.estimated:
-            second, more = self._logit(each.baseline, self._before)
-        deviation = math.sqrt(variance + more)
-        return normal_tail((second - first) / deviation) if deviation else float(first >= second)
+            before, other, before_of = self._angle(each.baseline, self._before)
+        deviation = together(error, of, other, before_of)
+        return normal_tail((before - now) / deviation) if deviation else float(now >= before)
 
-    def _logit(self, metric: Mapping[str, Any], table: Table) -> tuple[float, float]:
-        """The logit of a value and its variance; a value of 0 or 1 is taken as half a row from it."""
-        least = max(1.0, float(table.sum(axis=1).min())) if len(table) == 2 else float(metric["of"])
-        edge = 1 / (4 * least)
-        value = min(1 - edge, max(edge, float(metric["value"])))
-        slope = value * (1 - value)
-        variance = (float(metric["standard_error"]) / slope) ** 2
-        return logit(value), variance or 1 / (least * slope)
+    def _angle(self, metric: Mapping[str, Any], table: Table) -> tuple[float, float, float]:
+        """The angle of a share, its standard error, and the rows behind it: those of the rarer label.
+
+        The angle changes as fast as a share's spread, up to 0 and 1, where the error is that of a share of as many
+        rows.
+        """
+        of = max(1.0, float(table.sum(axis=1).min())) if len(table) == 2 else float(metric["of"])
+        value, error = float(metric["value"]), float(metric["standard_error"])
+        slope = 2 * math.sqrt(value * (1 - value))
+        return _angle_of(value), error / slope if slope and error else 1 / (2 * math.sqrt(of)), of
 
 
-def _clipped(value: float, edge: float) -> float:
-    return logit(min(1 - edge, max(edge, value)))
+def _angle_of(share: float) -> float:
+    return math.asin(math.sqrt(min(1.0, max(0.0, share))))
 
 
 def _mean(each: Judgement) -> float:
@@ -233,7 +235,10 @@ def _mean(each: Judgement) -> float:
         values = [(value**2, 2 * value * error, of) for value, error, of in values]
     (now, error, of), (before, other, before_of) = values
     difference = now - before if each.rule.worse == GREATER else before - now
-    return welch_tail(difference, error, of, other, before_of)
+    if not each.estimated:
+        return welch_tail(difference, error, of)
+    wide = together(error, of, other, before_of) / math.hypot(error, other) if error or other else 1.0
+    return welch_tail(difference / wide, error, of, other, before_of)
 
 
 def metrics_of(document: Mapping[str, Any], problem: Problem, place: str) -> Mapping[str, Any]:

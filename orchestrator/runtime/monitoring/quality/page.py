@@ -26,8 +26,10 @@ LOOK = """
 .dot{fill:var(--now);stroke:var(--paper);stroke-width:1.5}.bad-mark.whisker{stroke:var(--bad)}
 .bad-mark.dot{fill:var(--bad)}.axis .bad-text{fill:var(--bad);font-weight:600}
 .diagonal{fill:none;stroke:var(--soft);stroke-dasharray:4 4;opacity:.6}
-.cell{fill:var(--now)}.cell.base{fill:var(--base)}.cell.wrong{fill:var(--bad)}
+.now-cell{fill:var(--now)}.base-cell{fill:var(--base)}.wrong{fill:var(--bad)}
 .axis .value{fill:var(--ink);font-size:12px;font-weight:600}
+.scroll{overflow-x:auto}.scroll td,.scroll th{white-space:nowrap}
+.scroll td:first-child{font-weight:600;color:var(--bad)}
 .full svg{max-width:none}.plots figcaption{font-size:13px;font-weight:600;margin-bottom:6px}
 """
 HEADLINE = {Problem.BINARY: "f1", Problem.MULTICLASS: "weighted_f1", Problem.REGRESSION: "rmse"}
@@ -40,7 +42,7 @@ def page(problem: Problem, baseline: Document, observed: Document, violations: D
         _head(violations),
         _tiles(problem, before, now, violations),
         findings_card(violations.get("findings") or []),
-        *(_card(each) for each in violations.get("violations", [])),
+        _violations(violations.get("violations", [])),
         _metrics(problem, before, now, violations),
         _plots(problem, before, now, violations),
         _not_judged(violations),
@@ -92,25 +94,33 @@ def _tiles(problem: Problem, before: Document, now: Document, violations: Docume
     ) + "</section>"  # fmt: skip
 
 
-def _card(violation: Document) -> str:
-    sides = "".join(
-        f"<tr{' class=hit' if name == 'observed' else ''}><td>{word}</td><td>{number(side.get('value'))}</td>"
-        f"<td>{_interval(side.get('interval'))}</td><td>{side.get('of', 0):,}</td></tr>"
-        for name, word in (("baseline", "baseline"), ("observed", "this window"))
-        if (side := violation.get(name) or {})
-    )
-    word = "below" if violation["constraint_check_type"].startswith("Less") else "above"
-    tag = f"<span class='tag'>{word} {number(violation['threshold'])}</span>"
+def _violations(found: Sequence[Document]) -> str:
+    """What is worse, each on its line; and the rows to look at, once for metrics that share them."""
+    if not found:
+        return ""
+    lines, rows = [], dict[str, str]()
+    for each in found:
+        before, now = each.get("baseline") or {}, each.get("observed") or {}
+        word = "below" if each["constraint_check_type"].startswith("Less") else "above"
+        cells = [
+            str(each["metric_name"]).replace("_", " "), _with_interval(now), f"{word} {number(each['threshold'])}",
+            _with_interval(before), f"{now.get('of', 0):,} / {before.get('of', 0):,}",
+            str(each["test"]).replace("_", " "), probability_text(each.get("adjusted_p_value")),
+        ]  # fmt: skip
+        lines.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+        rows[str((each.get("rows") or {}).get("where"))] = rows_of(each.get("rows") or {})
+    heads = ("metric", "this window", "is", "baseline", "rows", "test", "adjusted p")
+    head = "".join(f"<th>{each}</th>" for each in heads)
     return (
-        f"<section class='card bad'><h2>{escape(str(violation['metric_name']).replace('_', ' '))} {tag}</h2>"
-        f"<table><thead><tr><th></th><th>value</th><th>interval</th><th>rows</th></tr></thead><tbody>{sides}</tbody>"
-        f"</table><p class='note'>Test: {escape(str(violation['test']).replace('_', ' '))}, adjusted p "
-        f"{probability_text(violation.get('adjusted_p_value'))}.</p>{rows_of(violation.get('rows') or {})}</section>"
+        f"<section class='card bad'><h2>Worse than the baseline</h2><div class='scroll'><table><thead><tr>{head}</tr>"
+        f"</thead><tbody>{''.join(lines)}</tbody></table></div>{''.join(rows.values())}</section>"
     )
 
 
-def _interval(interval: Sequence[float] | None) -> str:
-    return f"{number(interval[0])} to {number(interval[1])}" if interval else "–"
+def _with_interval(side: Document) -> str:
+    interval = side.get("interval")
+    beside = f" ({number(interval[0])} – {number(interval[1])})" if interval else ""
+    return f"{number(side.get('value'))}{beside}"
 
 
 def _metrics(problem: Problem, before: Document, now: Document, violations: Document) -> str:

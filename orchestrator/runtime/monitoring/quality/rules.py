@@ -19,11 +19,11 @@ LESS, GREATER = "LessThanThreshold", "GreaterThanThreshold"
 
 class Test(StrEnum):
     """How chance is asked: shares by Fisher's exact test (beside a fixed threshold: the binomial test), functions of
-    the confusion matrix by permutation, areas under curves by a normal test of their logits, means by Welch's."""
+    the confusion matrix by permutation, areas under curves by a normal test of their angles, means by Welch's."""
 
     SHARE = "fisher_exact"
     TABLE = "permutation"
-    LOGIT = "normal_of_logit"
+    AREA = "normal"
     MEAN = "welch"
 
 
@@ -76,8 +76,8 @@ BINARY = {
     "f0_5": Rule(LESS, Test.TABLE, "f0_5", function=partial(f_score, beta=BETAS["f0_5"]), groups=WRONG),
     "f1": Rule(LESS, Test.SHARE, "f1", _unlike, groups=WRONG),
     "f2": Rule(LESS, Test.TABLE, "f2", function=partial(f_score, beta=BETAS["f2"]), groups=WRONG),
-    "auc": Rule(LESS, Test.LOGIT, "auc", groups=WRONG),
-    "au_prc": Rule(LESS, Test.LOGIT, "au_prc", groups=WRONG),
+    "auc": Rule(LESS, Test.AREA, "auc", groups=WRONG),
+    "au_prc": Rule(LESS, Test.AREA, "au_prc", groups=WRONG),
     "log_loss": Rule(GREATER, Test.MEAN, "log_loss", groups=WRONG),
     "brier": Rule(GREATER, Test.MEAN, "brier", groups=WRONG),
     "unusable_prediction_rate": UNUSABLE,
