@@ -26,3 +26,7 @@ class OutputExists(MonitoringError):
 
 class PackagesMissing(MonitoringError):
     """polars or numpy is not installed."""
+
+
+class ModelFailed(MonitoringError):
+    """The model was asked and did not answer, or not as it should."""
