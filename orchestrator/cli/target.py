@@ -66,7 +66,7 @@ class Target:
             if error.response["Error"]["Code"] == "ResourceNotFoundException":
                 raise SettingsMissing(
                     f"There is no orchestrator (function {FUNCTION_NAME}) in this account and region.",
-                    hint="Run `mlops local up`, or deploy templates/launch/orchestrator.yaml to your account.",
+                    hint="Run `mlops local up`, or `mlops deploy --profile ...`.",
                 ) from error
             raise AwsFailed(error.response["Error"]["Code"], error.response["Error"]["Message"]) from error
         except BotoCoreError as error:

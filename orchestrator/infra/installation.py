@@ -1,13 +1,15 @@
 """Install the orchestrator into an AWS, or bring an installation up to date.
 
-The hub gets ``templates/launch/orchestrator.yaml``; every account of a stage, the hub included, gets
-``templates/launch/stage-account.yaml``. Running it again with the same inputs changes nothing.
+The hub gets ``templates/launch/single-account.template.json``, or ``multi-account.template.json`` when a stage lies in
+another account; every such account gets ``stage-account.template.json``. Running it again with the same inputs changes
+nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,9 @@ from orchestrator.model import Stage
 
 HUB_STACK = "mlops-orchestrator"
 STAGE_STACK = "mlops-stage-account"
+SINGLE_ACCOUNT = "single-account.template.json"
+MULTI_ACCOUNT = "multi-account.template.json"
+STAGE_ACCOUNT = "stage-account.template.json"
 NO_UPDATES = "No updates are to be performed"
 NEVER_LIVED = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"})
 LONGEST_WAIT_SECONDS = 900.0
@@ -51,46 +56,78 @@ def install(
 ) -> dict[str, str]:
     """Install or update; returns the outputs of the hub's stack (ApiUrl, AssetsBucket, FunctionName, ...).
 
-    ``package`` is the function's zip, ``options`` overrides parameters of ``orchestrator.yaml`` (``Runtime`` is this
-    Python's when not given). Raises AwsFailed for what AWS refuses, and Conflict with the first failed resource when
-    a stack does not come up.
+    ``package`` is the function's zip, ``options`` overrides parameters of the template (``Runtime`` and
+    ``Architecture`` are this machine's when not given). Raises AwsFailed for what AWS refuses, and Conflict with the
+    first failed resource when a stack does not come up.
     """
     own = {"name", "account", "region", "approval"}
     described = [{member: getattr(stage, member) for member in sorted(own)} for stage in stages]
-    targets = sorted({stage.account for stage in stages} | {accounts.hub})
-    for account in targets:
+    others = sorted({stage.account for stage in stages} - {accounts.hub})
+    for account in (accounts.hub, *others):
         accounts.client("cloudformation", account)  # before anything is done: is there a way into every account?
-    bucket, key = _upload(accounts, package)
-    parameters = {
+    bucket, key = _upload(accounts, "lambda", package, "zip")
+    parameters: dict[str, str] = {
         "CodeBucket": bucket,
         "CodeKey": key,
         "Runtime": "python{}.{}".format(*sys.version_info),
+        "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
         "Stages": json.dumps(described, sort_keys=True, separators=(",", ":")),
-        "StageAccounts": ",".join(targets),
+        "Operators": operator(accounts),
         **(options or {}),
     }
-    outputs = _deploy(accounts, accounts.hub, HUB_STACK, "orchestrator.yaml", parameters)
-    shared = {name: outputs[name] for name in ("ArtifactBucket", "ArtifactKeyArn")}
-    with ThreadPoolExecutor(len(targets)) as pool:  # each account has a session of its own
-        wanted = {"HubAccount": accounts.hub, **shared}
-        list(pool.map(lambda account: _deploy(accounts, account, STAGE_STACK, "stage-account.yaml", wanted), targets))
+    if others:
+        parameters.setdefault("StageAccounts", ",".join(others))
+    template = template_text(MULTI_ACCOUNT if others else SINGLE_ACCOUNT)
+    bucket, key = _upload(accounts, "templates", template.encode(), "json")
+    suffix = "amazonaws.com.cn" if accounts.region.startswith("cn-") else "amazonaws.com"
+    place = {"TemplateURL": f"https://{bucket}.s3.{accounts.region}.{suffix}/{key}"}
+    outputs = _deploy(accounts, accounts.hub, HUB_STACK, place, parameters)
+    wanted = {
+        "HubAccount": accounts.hub,
+        **{name: outputs[name] for name in ("ArtifactBucket", "ArtifactKeyArn")},
+        **{name: parameters[name] for name in ("NamePrefix", "Operators") if name in parameters},
+    }
+    body = {"TemplateBody": template_text(STAGE_ACCOUNT)}
+    with ThreadPoolExecutor(max(1, len(others))) as pool:  # each account has a session of its own
+        list(pool.map(lambda account: _deploy(accounts, account, STAGE_STACK, body, wanted), others))
     if accounts.endpoint:  # the embedded AWS has no names of its own: its APIs answer below its one URL
         outputs["ApiUrl"] = f"{accounts.endpoint}/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}/"
     return outputs
 
 
-def _upload(accounts: Accounts, package: bytes) -> tuple[str, str]:
-    """Put the zip where CloudFormation finds it; its key is its content."""
+def template_text(name: str) -> str:
+    """A launch template, as short as it can be: CloudFormation counts its bytes."""
+    document = json.loads((default_root() / "templates/launch" / name).read_text())
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def operator(accounts: Accounts) -> str:
+    """The ARN of who installs, as a policy names it: people and machines that use the command line later.
+
+    A session of a role is known by its role. The embedded AWS is used as root.
+    """
+    if accounts.endpoint:
+        return f"arn:aws:iam::{accounts.hub}:root"
+    with _translated("who am I"):
+        arn = str(accounts.client("sts", accounts.hub).get_caller_identity()["Arn"])
+        if ":assumed-role/" not in arn:
+            return arn
+        name = arn.split("/")[1]
+        return str(accounts.client("iam", accounts.hub).get_role(RoleName=name)["Role"]["Arn"])
+
+
+def _upload(accounts: Accounts, folder: str, data: bytes, ending: str) -> tuple[str, str]:
+    """Put something where CloudFormation finds it; its key is its content."""
     s3 = accounts.client("s3", accounts.hub)
     bucket = f"mlops-install-{accounts.hub}-{accounts.region}"
-    key = f"lambda/{hashlib.sha256(package).hexdigest()}.zip"
+    key = f"{folder}/{hashlib.sha256(data).hexdigest()}.{ending}"
     with _translated("install"):
         try:
             s3.head_object(Bucket=bucket, Key=key)
             return bucket, key
         except ClientError:
             _make_bucket(s3, bucket, accounts.region)
-        s3.put_object(Bucket=bucket, Key=key, Body=package, ContentType="application/zip")
+        s3.put_object(Bucket=bucket, Key=key, Body=data)
     return bucket, key
 
 
@@ -107,13 +144,13 @@ def _make_bucket(s3: Any, bucket: str, region: str) -> None:
 
 
 def _deploy(
-    accounts: Accounts, account: str, stack: str, template: str, parameters: Mapping[str, str]
+    accounts: Accounts, account: str, stack: str, template: Mapping[str, str], parameters: Mapping[str, str]
 ) -> dict[str, str]:
     """Create or update a stack and wait; its outputs."""
     client = accounts.client("cloudformation", account)
     request = {
         "StackName": stack,
-        "TemplateBody": (default_root() / "templates/launch" / template).read_text(),
+        **template,
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
     }

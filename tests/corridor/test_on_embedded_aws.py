@@ -97,7 +97,7 @@ def test_installing_again_changes_nothing(installed: Installed) -> None:
         return found
 
     before = stacks()
-    assert len(before) == 5  # the hub's own, and one in each of four accounts
+    assert len(before) == 4  # the hub's own, and one in each of three other accounts
     assert installed.install() == installed.outputs
     assert stacks() == before
 

@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 from orchestrator import openapi
 from orchestrator.blueprint import load_catalog
 from orchestrator.routes import ROUTES
-from tests.corridor.launch import ROOT, resources
+from tests.corridor.launch import MULTI, ROOT, SINGLE, resources
 from tests.dropin.old_product import cases
 
 CATALOG = load_catalog()
@@ -23,8 +23,9 @@ def test_the_file_is_fresh() -> None:
     assert text == openapi.written(CATALOG), "run `python -m orchestrator.openapi`"
 
 
-def test_api_gateway_has_the_same_routes() -> None:
-    paths = resources("orchestrator.yaml")["Api"]["Properties"]["Body"]["paths"]
+@pytest.mark.parametrize("hub", [SINGLE, MULTI])
+def test_api_gateway_has_the_same_routes(hub: str) -> None:
+    paths = resources(hub)["Api"]["Properties"]["Body"]["paths"]
     gateway = {(method, path) for path, methods in paths.items() for method in methods}
     assert gateway == {(route.method.lower(), route.path) for route in ROUTES}
     assert gateway == {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}

@@ -122,6 +122,7 @@ def _tame() -> None:
     s3.notifications.send_event = _hear
     s3.S3Backend._set_delete_marker = _set_delete_marker
     s3.FakeBucket.get_permission = _permission
+    s3.S3Backend.log_incoming_request = _write_no_access_log
     if "moto.sns.models" in sys.modules:
         sys.modules["moto.sns.models"].Subscription.get_post_data = _notification
     for models in model_data.values():
@@ -145,6 +146,11 @@ def _hear(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:  # n
         size = int(getattr(key, "size", 0))
         place = (bucket.name, bucket.account_id, bucket.region_name)
         _HEARD.events.append(ObjectEvent(name, *place, key.name, size, etag, version or ""))
+
+
+def _write_no_access_log(backend: Any, request: Any, bucket_name: str) -> None:
+    """Access logs of buckets, which moto would write for reads too: changes that no log of ours would have."""
+    del backend, request, bucket_name
 
 
 _moto_permission = s3.FakeBucket.get_permission

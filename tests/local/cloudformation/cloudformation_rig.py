@@ -136,7 +136,9 @@ class Cloud:
 
 
 def body(template: Any) -> dict[str, str]:
-    """The template's text as a request parameter."""
+    """The template as a request parameter: its text, or where it lies."""
+    if isinstance(template, str) and template.startswith("https://"):
+        return {"TemplateURL": template}
     return {"TemplateBody": template if isinstance(template, str) else json.dumps(template)}
 
 

@@ -306,3 +306,22 @@ def test_a_bucket_policy_denies_by_its_unconditional_statements_alone():
     assert call("PUT", "/box/key", body=b"x").response.status == 200
     call("PUT", "/box?policy", body=policy())
     assert call("PUT", "/box/key", body=b"x").response.status == 403
+
+
+def test_access_logs_are_set_up_and_never_written():
+    for bucket in ("/watched", "/logs"):
+        call("PUT", bucket)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::logs/*",
+    }
+    call("PUT", "/logs?policy", body=json.dumps({"Version": "2012-10-17", "Statement": [statement]}).encode())
+    wanted = b"""<BucketLoggingStatus xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LoggingEnabled>
+        <TargetBucket>logs</TargetBucket><TargetPrefix>a/</TargetPrefix></LoggingEnabled></BucketLoggingStatus>"""
+    assert call("PUT", "/watched?logging", body=wanted).response.status == 200
+    call("PUT", "/watched/key", body=b"1")
+    call("GET", "/watched/key")
+    assert b"<TargetBucket>logs" in call("GET", "/watched?logging").response.body
+    assert b"<Key>" not in call("GET", "/logs").response.body

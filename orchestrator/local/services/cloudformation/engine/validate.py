@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from orchestrator.local.services.cloudformation.faults import capabilities_missing, invalid
@@ -13,6 +14,7 @@ from orchestrator.local.services.cloudformation.schema.check import shape_proble
 from orchestrator.local.services.cloudformation.schema.table import resource_type
 
 STACK_OUTPUTS = "Outputs."
+AWS_TYPE = re.compile(r"AWS::[A-Za-z0-9]+::[A-Za-z0-9]+")
 IAM_NAMES = {
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
@@ -24,8 +26,9 @@ def check(frame: Frame, capabilities: Iterable[str]) -> None:
 
     Raises ValidationError for resource types without a provider, properties the type does not have or the embedded
     AWS cannot honour, and attributes that do not exist; InsufficientCapabilitiesException as CloudFormation does.
+    A resource whose condition does not hold is not made, so a type of AWS's that has no provider may stand there.
     """
-    check_types(frame.resources)
+    check_types({name: entry for name, entry in frame.resources.items() if name in frame.active or not _of_aws(entry)})
     for entry in frame.resources.values():
         _check_properties(entry)
     _check_attributes(frame)
@@ -46,6 +49,10 @@ def check_types(resources: Mapping[str, Resource]) -> None:
             f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]."
             " The embedded AWS makes no resources of these types."
         )
+
+
+def _of_aws(entry: Resource) -> bool:
+    return AWS_TYPE.fullmatch(entry.type) is not None
 
 
 def _known(type_name: str) -> bool:

@@ -45,6 +45,8 @@ INLINE_FILES = {"python": "index.py", "nodejs": "index.js"}
 def _configuration(properties: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The named properties as the API takes them: the values of environment variables are text."""
     chosen = picked(properties, *names)
+    if "KmsKeyArn" in chosen:
+        chosen["KMSKeyArn"] = chosen.pop("KmsKeyArn")  # the API writes it so
     if "Environment" in chosen:
         variables = chosen["Environment"].get("Variables", {})
         chosen["Environment"] = {"Variables": {name: text(value) for name, value in variables.items()}}

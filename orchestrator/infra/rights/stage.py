@@ -1,0 +1,187 @@
+"""What the three roles of every account of a stage may do: act, deploy, read. The hub's own account has them too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.infra.rights.cloudformation import bounded_roles, rules
+from orchestrator.infra.rights.function import PIPELINES
+from orchestrator.infra.rights.statement import EVERYTHING, Policy, Value, allow, arn_of, here, passed_to, sub
+
+
+def action(artifacts: Value, key_arn: Value) -> Mapping[str, Policy]:
+    """The role that CodePipeline's actions take in the account.
+
+    ``artifacts`` is the name of the hub's artifact bucket, ``key_arn`` its key.
+    """
+    return {
+        "ActionDeploys": (
+            allow(
+                "Stacks",
+                "cloudformation:CreateChangeSet cloudformation:CreateStack cloudformation:DeleteChangeSet"
+                " cloudformation:DeleteStack cloudformation:DescribeChangeSet cloudformation:DescribeStackEvents"
+                " cloudformation:DescribeStackResources cloudformation:DescribeStacks"
+                " cloudformation:ExecuteChangeSet cloudformation:GetTemplate cloudformation:SetStackPolicy"
+                " cloudformation:TagResource cloudformation:UntagResource cloudformation:UpdateStack",
+                here("cloudformation", f"stack/{PIPELINES}"),
+                "Change sets are made, looked at and executed; a deleted project's stacks go.",
+            ),
+            allow(
+                "Templates",
+                "cloudformation:ValidateTemplate",
+                EVERYTHING,
+                "CodePipeline asks before it deploys; the action has no resource level.",
+            ),
+            allow(
+                "GiveStacksTheirRole",
+                "iam:PassRole",
+                arn_of("DeployRole"),
+                "CloudFormation makes the stacks with a role of its own.",
+                passed_to("cloudformation"),
+            ),
+            allow(
+                "Jobs",
+                "states:DescribeExecution states:DescribeStateMachine states:StartExecution states:StopExecution",
+                [here("states", f"stateMachine:{PIPELINES}"), here("states", f"execution:{PIPELINES}:*")],
+                "Jobs of a stage are started, waited for and stopped.",
+            ),
+            allow(
+                "Artifacts",
+                "s3:GetObject s3:GetObjectVersion s3:PutObject",
+                sub("arn:${AWS::Partition}:s3:::${Bucket}/*", Bucket=artifacts),
+                "Templates and parameters come from the run's artifacts.",
+            ),
+            allow(
+                "ArtifactBucket",
+                "s3:GetBucketLocation s3:ListBucket",
+                sub("arn:${AWS::Partition}:s3:::${Bucket}", Bucket=artifacts),
+                "CodePipeline looks where the bucket is.",
+            ),
+            allow(
+                "ArtifactKey",
+                "kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey",
+                key_arn,
+                "The artifacts are encrypted.",
+            ),
+        )
+    }
+
+
+def deploy(hub_account: Value) -> Mapping[str, Policy]:
+    """The role with which CloudFormation makes a stage's stacks."""
+    return {
+        "DeployModels": (
+            allow(
+                "Models",
+                "sagemaker:AddTags sagemaker:CreateEndpoint sagemaker:CreateEndpointConfig sagemaker:CreateModel"
+                " sagemaker:CreateModelPackageGroup sagemaker:DeleteEndpoint sagemaker:DeleteEndpointConfig"
+                " sagemaker:DeleteModel sagemaker:DeleteModelPackageGroup sagemaker:DeleteModelPackageGroupPolicy"
+                " sagemaker:DeleteTags sagemaker:DescribeEndpoint sagemaker:DescribeEndpointConfig"
+                " sagemaker:DescribeModel sagemaker:DescribeModelPackageGroup sagemaker:GetModelPackageGroupPolicy"
+                " sagemaker:ListTags sagemaker:PutModelPackageGroupPolicy sagemaker:UpdateEndpoint"
+                " sagemaker:UpdateEndpointWeightsAndCapacities",
+                [
+                    here("sagemaker", "endpoint/*"),
+                    here("sagemaker", "endpoint-config/*"),
+                    here("sagemaker", "model/*"),
+                    here("sagemaker", "model-package-group/*"),
+                ],
+                "Stacks of pipelines hold models and endpoints; configs name the endpoints.",
+            ),
+            allow(
+                "KeysOfEndpoints",
+                "kms:DescribeKey",
+                sub("arn:${AWS::Partition}:kms:${AWS::Region}:*:key/*"),
+                "SageMaker looks at the key of an endpoint's volumes, which the config names.",
+            ),
+            allow(
+                "PackagesOfTheHub",
+                "sagemaker:CreateModel sagemaker:DescribeModelPackage",
+                sub("arn:${AWS::Partition}:sagemaker:${AWS::Region}:${Hub}:model-package/*", Hub=hub_account),
+                "A model is made from the package that was registered and approved in the hub.",
+            ),
+        ),
+        "DeployJobs": (
+            allow(
+                "StateMachines",
+                "states:CreateStateMachine states:DeleteStateMachine states:DescribeStateMachine"
+                " states:ListTagsForResource states:TagResource states:UntagResource states:UpdateStateMachine",
+                here("states", f"stateMachine:{PIPELINES}"),
+                "The jobs of a pipeline are state machines.",
+            ),
+            rules(),
+            allow(
+                "Logs",
+                "logs:CreateLogGroup logs:DeleteLogGroup logs:DeleteRetentionPolicy logs:ListTagsForResource"
+                " logs:PutRetentionPolicy logs:TagResource logs:UntagResource",
+                here("logs", "log-group:/mlops/*"),
+                "State machines log to groups of their own.",
+            ),
+            allow("FindLogs", "logs:DescribeLogGroups", EVERYTHING, "CloudFormation lists groups to find one it made."),
+            allow(
+                "Alarms",
+                "cloudwatch:DeleteAlarms cloudwatch:DescribeAlarms cloudwatch:ListTagsForResource"
+                " cloudwatch:PutMetricAlarm cloudwatch:TagResource cloudwatch:UntagResource",
+                here("cloudwatch", f"alarm:{PIPELINES}"),
+                "Endpoints and monitors have alarms.",
+            ),
+            allow(
+                "Builds",
+                "codebuild:BatchGetProjects codebuild:CreateProject codebuild:DeleteProject codebuild:UpdateProject",
+                here("codebuild", f"project/{PIPELINES}"),
+                "Images are built by projects.",
+            ),
+            allow(
+                "Repositories",
+                "ecr:CreateRepository ecr:DeleteLifecyclePolicy ecr:DeleteRepository ecr:DeleteRepositoryPolicy"
+                " ecr:DescribeRepositories ecr:GetLifecyclePolicy ecr:GetRepositoryPolicy ecr:ListTagsForResource"
+                " ecr:PutImageScanningConfiguration ecr:PutImageTagMutability ecr:PutLifecyclePolicy"
+                " ecr:SetRepositoryPolicy ecr:TagResource ecr:UntagResource",
+                here("ecr", "repository/*"),
+                "An image build may make its repository, which the config names.",
+            ),
+            allow(
+                "KeysOfRepositories",
+                "kms:CreateGrant kms:DescribeKey kms:RetireGrant",
+                sub("arn:${AWS::Partition}:kms:${AWS::Region}:*:key/*"),
+                "A repository may be encrypted with the key that the config names.",
+            ),
+        ),
+        "DeployRoles": bounded_roles(("codebuild", "events", "sagemaker", "states")),
+    }
+
+
+def read() -> Mapping[str, Policy]:
+    """The role with which the hub looks at what is really there."""
+    return {
+        "ReadTheTruth": (
+            allow(
+                "Stacks",
+                "cloudformation:DescribeChangeSet cloudformation:DescribeStackEvents"
+                " cloudformation:DescribeStackResources cloudformation:DescribeStacks"
+                " cloudformation:ListStackResources",
+                here("cloudformation", f"stack/{PIPELINES}"),
+                "Status and approvals tell of a stage's stacks and change sets.",
+            ),
+            allow(
+                "ModelsAndJobs",
+                "sagemaker:DescribeEndpoint sagemaker:DescribeEndpointConfig sagemaker:DescribeModel"
+                " sagemaker:DescribeModelPackage sagemaker:DescribeProcessingJob sagemaker:DescribeTrainingJob"
+                " sagemaker:DescribeTransformJob",
+                here("sagemaker", "*"),
+                "What runs is compared with what was wanted; users choose the names.",
+            ),
+            allow(
+                "StateMachines",
+                "states:DescribeExecution states:GetExecutionHistory",
+                here("states", f"execution:{PIPELINES}:*"),
+                "A failure is followed to the job's own words.",
+            ),
+            allow(
+                "JobLogs",
+                "logs:DescribeLogStreams logs:FilterLogEvents logs:GetLogEvents",
+                [here("logs", "log-group:/aws/sagemaker/*"), here("logs", "log-group:/mlops/*")],
+                "`mlops logs` shows what a job wrote.",
+            ),
+        )
+    }
