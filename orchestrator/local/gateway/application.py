@@ -18,7 +18,7 @@ from orchestrator.local.gateway.request_log import RequestLog
 from orchestrator.local.gateway.s3_events import S3Events
 from orchestrator.local.journal.mutations import operation_name
 from orchestrator.local.messages import Request, Response
-from orchestrator.local.protocol import Protocol, protocol_of
+from orchestrator.local.protocol import Protocol, protocols_of
 from orchestrator.local.protocol.interface import UNSUPPORTED, new_request_id
 from orchestrator.local.protocol.models import service_model, session
 from orchestrator.local.service import Call, Controlled, Service, ServiceError
@@ -44,7 +44,7 @@ class Gateway:
         self._controls: dict[str, Controlled] = dict(controls)
         for name, service in services.items():
             model = service_model(name)
-            self._own.setdefault(model.signing_name, []).append((protocol_of(model), service))
+            self._own.setdefault(model.signing_name, []).extend((each, service) for each in protocols_of(model))
             self._controls[_package(service)] = service
         self._kept = kept
         self._s3_events = s3_events

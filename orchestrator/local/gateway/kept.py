@@ -25,7 +25,6 @@ SERVICES = frozenset(
         "iam",
         "kms",
         "logs",
-        "monitoring",
         "organizations",
         "s3",
         "secretsmanager",
@@ -35,7 +34,7 @@ SERVICES = frozenset(
         "sts",
     }
 )
-"""By signing name; CloudWatch signs as ``monitoring``."""
+"""By signing name."""
 
 REFUSED = {
     ("dynamodb", "ExportTableToPointInTime"): "it would run in the background, where no restart finds it again",

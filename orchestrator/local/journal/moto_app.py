@@ -51,7 +51,6 @@ CLOCKS_AND_CHANCE: tuple[tuple[str, str, Any], ...] = (
     ("moto.core.utils", "datetime", determinism.DATETIME_MODULE),
     ("moto.apigateway.models", "datetime", determinism.Datetime),
     ("moto.apigateway.models", "time", determinism.TIME_MODULE),
-    ("moto.cloudwatch.models", "datetime", determinism.Datetime),
     ("moto.ecr.models", "datetime", determinism.Datetime),
     ("moto.iam.models", "os", determinism.OS_MODULE),
     ("moto.kms.models", "os", determinism.OS_MODULE),

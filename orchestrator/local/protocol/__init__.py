@@ -1,7 +1,7 @@
 """The wire protocols of AWS, driven by botocore's service models: json, query and rest-json.
 
-``protocol_of(model)`` gives the one that boto3 speaks with a service. Each turns a request into the operation's
-parameters (validated, unknown members refused) and a result or an error into a response.
+``protocols_of(model)`` gives those of a service, the one that boto3 speaks with it first. Each turns a request into
+the operation's parameters (validated, unknown members refused) and a result or an error into a response.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from orchestrator.local.protocol.json_rpc import JsonRpc
 from orchestrator.local.protocol.query import Query
 from orchestrator.local.protocol.rest_json import RestJson
 
-__all__ = ["Protocol", "protocol_of"]
+__all__ = ["Protocol", "protocol_of", "protocols_of"]
 
 PROTOCOLS: dict[str, type[Protocol]] = {"json": JsonRpc, "query": Query, "rest-json": RestJson}
 
@@ -24,3 +24,10 @@ def protocol_of(model: ServiceModel) -> Protocol:
     if name not in PROTOCOLS:
         raise ValueError(f"{model.service_name} speaks {name}; built are {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name](model)
+
+
+def protocols_of(model: ServiceModel) -> list[Protocol]:
+    """Every protocol of this service that is built here: older clients may speak another than boto3 does."""
+    first = protocol_of(model)
+    others = [name for name in model.metadata.get("protocols", ()) if name != model.resolved_protocol]
+    return [first, *(PROTOCOLS[name](model) for name in others if name in PROTOCOLS)]

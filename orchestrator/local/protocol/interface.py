@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,6 +15,8 @@ from orchestrator.local.protocol.validation import validate
 from orchestrator.local.service import ServiceError
 
 UNSUPPORTED = "UnsupportedOperation"
+GZIP = 16 + zlib.MAX_WBITS
+LARGEST_UNPACKED = 16 * 1024**2
 
 
 class Protocol(ABC):
@@ -66,3 +69,18 @@ class Protocol(ABC):
 def new_request_id() -> str:
     """An id as AWS gives each request."""
     return str(uuid4())
+
+
+def unpacked(request: Request) -> bytes:
+    """The body of a request, which boto3 may have compressed; raises ServiceError."""
+    if request.fields.get("content-encoding", "").lower() != "gzip":
+        return request.body
+    try:
+        stream = zlib.decompressobj(GZIP)
+        body = stream.decompress(request.body, LARGEST_UNPACKED)
+    except zlib.error:
+        raise ServiceError("SerializationException", "the body is not valid gzip") from None
+    if not stream.eof:
+        message = f"the body must be complete and have at most {LARGEST_UNPACKED} bytes once it is unpacked"
+        raise ServiceError("SerializationException", message)
+    return body

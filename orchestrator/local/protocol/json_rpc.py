@@ -9,7 +9,7 @@ from typing import Any
 from botocore.model import OperationModel, OperationNotFoundError
 
 from orchestrator.local.messages import Request, Response
-from orchestrator.local.protocol.interface import Protocol
+from orchestrator.local.protocol.interface import Protocol, unpacked
 from orchestrator.local.protocol.values import Malformed, decode, encode
 from orchestrator.local.service import ServiceError
 
@@ -21,7 +21,7 @@ class JsonRpc(Protocol):
         return request.fields.get("x-amz-target", "").startswith(f"{self.model.metadata['targetPrefix']}.")
 
     def operation(self, request: Request) -> OperationModel:
-        name = request.fields["x-amz-target"].rpartition(".")[2]
+        name = request.fields.get("x-amz-target", "").rpartition(".")[2]
         try:
             return self.model.operation_model(name)
         except OperationNotFoundError:
@@ -30,7 +30,7 @@ class JsonRpc(Protocol):
             ) from None
 
     def read(self, operation: OperationModel, request: Request) -> tuple[dict[str, Any], list[str]]:
-        return read_body(operation.input_shape, request.body)
+        return read_body(operation.input_shape, unpacked(request))
 
     def respond(self, operation: OperationModel, result: Mapping[str, Any], request_id: str) -> Response:
         shape = operation.output_shape

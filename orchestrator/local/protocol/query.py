@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from botocore.model import OperationModel, OperationNotFoundError
 
 from orchestrator.local.messages import Request, Response
-from orchestrator.local.protocol.interface import Protocol
+from orchestrator.local.protocol.interface import Protocol, unpacked
 from orchestrator.local.protocol.values import Malformed, decode_text, encode_time, scalar, type_in_words, wire_name
 from orchestrator.local.service import ServiceError
 
@@ -28,7 +28,7 @@ class Query(Protocol):
     validation_code = "ValidationError"
 
     def accepts(self, request: Request) -> bool:
-        return request.method == "POST" and b"Action=" in request.body
+        return request.method == "POST" and b"Action=" in unpacked(request)
 
     def operation(self, request: Request) -> OperationModel:
         name = dict(_form(request)).get("Action", "")
@@ -75,7 +75,7 @@ class Query(Protocol):
 
 
 def _form(request: Request) -> list[tuple[str, str]]:
-    return parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+    return parse_qsl(unpacked(request).decode("utf-8", "replace"), keep_blank_values=True)
 
 
 def _plant(tree: Tree, name: str, text: str) -> None:

@@ -85,17 +85,6 @@ def _others(client: Any) -> None:
     logs.put_log_events(
         logGroupName="g", logStreamName="s", logEvents=[{"timestamp": 1700000000000, "message": "hello"}]
     )
-    client("cloudwatch").put_metric_data(Namespace="n", MetricData=[{"MetricName": "m", "Value": 1.5}])
-    client("cloudwatch").put_metric_alarm(
-        AlarmName="a",
-        MetricName="m",
-        Namespace="n",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1.0,
-        ComparisonOperator="GreaterThanThreshold",
-        Statistic="Sum",
-    )
     gateway = client("apigateway")
     api = gateway.create_rest_api(name="api")["id"]
     root = gateway.get_resources(restApiId=api)["items"][0]["id"]
@@ -135,8 +124,6 @@ def _account(client: Any, account: str) -> dict[str, Any]:
         "repository": client("ecr").describe_repositories(),
         "events": client("logs").get_log_events(logGroupName="g", logStreamName="s"),
         "streams": client("logs").describe_log_streams(logGroupName="g"),
-        "alarm": client("cloudwatch").describe_alarms(),
-        "metrics": client("cloudwatch").list_metrics(),
         "stage": gateway.get_stage(restApiId=api, stageName="prod"),
         "api": gateway.get_rest_apis(),
     }

@@ -160,10 +160,8 @@ HARMLESS = {
     ("dynamodb/models/table_export.py", "uuid4"),  # refused
     ("dynamodb/models/table_import.py", "uuid4"),  # refused
     ("ssm/models.py", "uuid4"),  # only in a stack of moto's own CloudFormation
-    ("cloudwatch/models.py", "uuid4"),  # only in a stack of moto's own CloudFormation
     ("kms/responses.py", "urandom"),  # GenerateRandom leaves no trace
 }
-FOLDERS = {"monitoring": "cloudwatch"}
 
 
 def test_no_other_place_takes_time_or_chance():
@@ -173,7 +171,7 @@ def test_no_other_place_takes_time_or_chance():
     }
     found = set()
     for service in sorted(SERVICES):
-        for path in (PACKAGE / FOLDERS.get(service, service)).rglob("*.py"):
+        for path in (PACKAGE / service).rglob("*.py"):
             place = str(path.relative_to(PACKAGE))
             found |= {(place, use) for use in _uses(path) if (place, use.partition(".")[0]) not in known}
     named = {(place, use.rpartition(".")[2]) for place, use in found}

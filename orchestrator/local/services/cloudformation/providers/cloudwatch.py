@@ -8,6 +8,7 @@ from orchestrator.local.services.cloudformation.providers.contract import (
     Naming,
     Provider,
     Request,
+    if_there,
     picked,
     tag_list,
     tags_to_remove,
@@ -25,20 +26,18 @@ SETTINGS = (
     "ExtendedStatistic",
     "InsufficientDataActions",
     "MetricName",
-    "Metrics",
     "Namespace",
     "OKActions",
     "Period",
     "Statistic",
     "Threshold",
-    "ThresholdMetricId",
     "TreatMissingData",
     "Unit",
 )
 
 
 class Alarm(Provider):
-    """AWS::CloudWatch::Alarm. To put an alarm again replaces all of its settings."""
+    """AWS::CloudWatch::Alarm. To put an alarm again replaces all of its settings; its state stays."""
 
     type = "AWS::CloudWatch::Alarm"
     service = "cloudwatch"
@@ -68,7 +67,7 @@ class Alarm(Provider):
         return {"Arn": request.arn("cloudwatch", f"alarm:{request.physical_id}")}
 
     def delete(self, request: Request) -> None:
-        self.api(request).delete_alarms(AlarmNames=[request.physical_id])
+        if_there(self.api(request).delete_alarms, AlarmNames=[request.physical_id])
 
 
 PROVIDERS = (Alarm(),)
