@@ -16,6 +16,8 @@ WRONG_EVENT = (
     "Check documentation for API & config formats."
 )
 WRONG_TYPE = "Bad request format. Pipeline type not supported. Check documentation for API & config formats"
+WRONG_PROBLEM = "Bad request format. Unsupported problem_type in byom_model_quality_monitor pipeline"
+"""The sentence for all three monitors of models; what is allowed stands in ``problems``."""
 MISSING = "Bad request. API body does not have the necessary parameter: {}"
 SEPARATE_PIPELINE = "-codepipeline"
 """Ends the name of a CodePipeline's stack, unless pipeline and workload share one stack."""
@@ -57,6 +59,9 @@ def error_body(error: Exception, request_id: str = "", *, detailed: bool = True)
 def old_text(error: ConfigInvalid, body: Any) -> str:
     """The sentence old clients know: the first key that is missing, or the type that is not supported."""
     if isinstance(body, Mapping) and "pipelines" not in body:
+        wrong = {problem.path for problem in error.problems}
+        if "$.problem_type" in wrong and body.get("problem_type"):
+            return WRONG_PROBLEM
         for problem in error.problems:
             key = problem.path.removeprefix("$.")
             if key == "pipeline_type":

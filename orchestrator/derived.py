@@ -15,7 +15,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from orchestrator import images
+from orchestrator import __version__, images
 from orchestrator.errors import BlueprintBroken
 from orchestrator.expressions import Missing
 from orchestrator.model import Stage
@@ -191,6 +191,11 @@ class Derived:
             raise BlueprintBroken(f"{image!r} is not the URI of an image in Amazon ECR")
         place = f"{found['region']}:{found['account']}:repository/{found['repository']}"
         return f"arn:{self.settings.partition}:ecr:{place}"
+
+    def monitoring_image(self) -> str:
+        """The image of our monitors: of this version, from the orchestrator's own registry."""
+        host = images.registry(self.settings.account, self.settings.region)
+        return f"{host}/{self.settings.name_prefix}-monitoring:{__version__}"
 
     @_tolerant
     def inference_ami(self, image: str | None, instance_type: str | None) -> str | None:

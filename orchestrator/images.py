@@ -101,9 +101,14 @@ def image_uri(
     accounts = _table()["registries"][entry["registry"]]
     if region not in accounts:
         raise ImageUnknown("region", region, sorted(accounts), f"{name} {shown}")
-    domain = next((DOMAINS[start] for start in DOMAINS if region.startswith(start)), "amazonaws.com")
-    uri = f"{accounts[region]}.dkr.ecr.{region}.{domain}/{entry['repository']}"
+    uri = f"{registry(accounts[region], region)}/{entry['repository']}"
     return f"{uri}:{tag}" if tag else uri
+
+
+def registry(account: str, region: str) -> str:
+    """The host of an account's private registry in Amazon ECR, in whichever partition the region is."""
+    domain = next((DOMAINS[start] for start in DOMAINS if region.startswith(start)), "amazonaws.com")
+    return f"{account}.dkr.ecr.{region}.{domain}"
 
 
 def is_legacy(framework: object, version: object) -> bool:

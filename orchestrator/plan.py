@@ -169,6 +169,7 @@ class _Planning:
         names: dict[str, Any] = {
             "config": config,
             "references": {key: reference.pipeline for key, reference in self.spec.references.items()},
+            "known": self._known(stage),
             "stage": stage,
             "settings": self.settings,
             "workload": self._workload_names(),
@@ -225,24 +226,36 @@ class _Planning:
     def _parameters(self, standing: _Standing) -> dict[str, str]:
         found = self._evaluated(self.blueprint.parameters, standing)
         parameters = {key: text_of(inert(value)) for key, value in found.items() if value is not None}
-        parameters = {**self._known_results(standing.stage), **parameters}
+        parameters = {**self._known_results(standing.stage, parameters), **parameters}
         problems = list(self._too_long(parameters, standing.stage))
         if problems:
             raise ConfigInvalid(problems)
         return parameters
 
-    def _known_results(self, stage: Stage) -> dict[str, str]:
-        """What a reference to a pipeline of the same stage yields: the value of that pipeline's own parameter."""
-        known: dict[str, str] = {}
+    def _known(self, stage: Stage) -> dict[str, Mapping[str, str]]:
+        """By key, the results of a reference to a pipeline of the same stage: the values of its own parameters."""
+        known: dict[str, Mapping[str, str]] = {}
         for key, reference in self.spec.references.items():
             pipeline = self.earlier[reference.pipeline]
-            if pipeline.scope == "hub":
-                continue
             stack = next((each for each in pipeline.stacks if each.stage == stage), None)
+            if pipeline.scope == "stage" and stack is not None:
+                wanted = {target.result for target in self.blueprint.references[key]}
+                known[key] = {name: stack.parameters[name] for name in wanted if name in stack.parameters}
+        return known
+
+    def _known_results(self, stage: Stage, said: Mapping[str, str]) -> dict[str, str]:
+        """What these results fill in, where the config does not say it itself. Raises ConfigInvalid when one lacks."""
+        known: dict[str, str] = {}
+        results = self._known(stage)
+        for key, reference in self.spec.references.items():
+            if self.earlier[reference.pipeline].scope == "hub":
+                continue
             for target in self.blueprint.references[key]:
-                if stack is None or target.result not in stack.parameters:
+                if target.parameter in said:
+                    continue
+                if target.result not in results.get(key, {}):
                     raise ConfigInvalid([self._no_such_result(key, reference.pipeline, target.result)])
-                known[target.parameter] = stack.parameters[target.result]
+                known[target.parameter] = results[key][target.result]
         return known
 
     def _no_such_result(self, key: str, pipeline: str, result: str) -> Problem:

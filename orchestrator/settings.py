@@ -29,6 +29,7 @@ class Settings:
     ecr_repository_arn: str = ""
     use_model_registry: bool = False
     detailed_errors: bool = True
+    monitoring_engine: str = "mlops"
 
     @property
     def multi_account(self) -> bool:
@@ -82,4 +83,5 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         ecr_repository_arn=environment.get("ECR_REPO_ARN", ""),
         use_model_registry=environment.get("USE_MODEL_REGISTRY", "No") == "Yes",
         detailed_errors=environment.get("ALLOW_DETAILED_ERROR_MESSAGE", "Yes") == "Yes",
+        monitoring_engine=environment.get("MONITORING_ENGINE", "mlops"),
     )

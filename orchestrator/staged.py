@@ -16,6 +16,8 @@ def is_per_stage(value: object, schema: Mapping[str, Any], stages: Collection[st
     """Whether ``value`` is keyed by stage. An object that could be a value itself is, when it names stages only."""
     if not isinstance(value, Mapping) or not schema.get("x-per-stage"):
         return False
+    if schema.get("x-reference") and set(value) == {"from"} and "from" not in stages:
+        return False
     types = schema.get("type", "object")
     if "object" not in ([types] if isinstance(types, str) else types):
         return True

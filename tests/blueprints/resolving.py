@@ -28,7 +28,9 @@ class Names:
     """Resources that were never made: their names and ARNs."""
 
     def reference(self, logical: str) -> str:
-        return f"{logical}-ref"
+        return (
+            f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:kind/{logical}" if logical == "JobDefinition" else f"{logical}-ref"
+        )
 
     def attribute(self, logical: str, name: str) -> str:
         if logical.endswith("Role"):

@@ -116,7 +116,17 @@ def test_hostile_texts_change_no_structure(example: Example) -> None:
     spec = workload.pipelines[index]
     honest = structure(workload)
     # What decides the structure is left alone: choices between a few words, and the image that must be looked up.
-    chosen = {"compression", "approval", "framework", "framework_version", "py_version", "image", "inference_image"}
+    chosen = {
+        "compression",
+        "approval",
+        "engine",
+        "problem_type",
+        "framework",
+        "framework_version",
+        "py_version",
+        "image",
+        "inference_image",
+    }
     places = [path for path in leaves(dict(spec.config)) if path[0] not in chosen]
 
     @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -137,7 +147,11 @@ def test_hostile_configs_are_refused_or_harmless(example: Example) -> None:
     """Through the front door: the config as written, every text of it."""
     honest = {name: shape(json.loads(data)) for name, data in example.rendering.files.items() if name.endswith(".yaml")}
     # A flag of the old form is a text as well, and chooses the structure.
-    places = [path for path in leaves(example.body) if path[-1] not in ("pipeline_type", "use_spot_instances")]
+    places = [
+        path
+        for path in leaves(example.body)
+        if path[-1] not in ("pipeline_type", "use_spot_instances", "engine", "problem_type")
+    ]
 
     @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(places), HOSTILE)

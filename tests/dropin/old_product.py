@@ -112,6 +112,10 @@ def expected(value: str, about: Mapping[str, str], settings: Settings) -> Any:
     if value == "":
         return about.get("empty", ABSENT)
     form = about.get("form", "text")
+    if form == "folder":
+        return value.rpartition("/")[0]
+    if form == "shap":
+        return _shap(json.loads(value), settings)
     if form == "asset":
         return f"s3://{settings.assets_bucket}/{value}"
     if form == "uri":
@@ -131,10 +135,11 @@ def expected(value: str, about: Mapping[str, str], settings: Settings) -> Any:
 
 def ours(stack: StackPlan, about: Mapping[str, str]) -> Any:
     """The value of ours, or ABSENT."""
-    if "parameter" in about:
+    if "parameter" in about and "within" not in about:
         return stack.parameters.get(about["parameter"], ABSENT)
-    place: Any = stack.job_input
-    for step in about["job"].split("."):
+    within = "within" in about
+    place: Any = json.loads("{" + stack.parameters[about["parameter"]]) if within else stack.job_input
+    for step in about["within" if within else "job"].split("."):
         index: Any = int(step) if step.isdigit() else step
         try:
             place = place[index]
@@ -159,6 +164,13 @@ def _ranges(given: Mapping[str, Any]) -> dict[str, Any]:
             {"Name": name, **({"Values": values} if kind == "categorical" else range_of)}
         )
     return found
+
+
+def _shap(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Arguments of the SDK's SHAPConfig; a file of background rows lay in the assets bucket."""
+    baseline = given.get("baseline")
+    named = {"baseline": f"s3://{settings.assets_bucket}/{baseline}"} if isinstance(baseline, str) else {}
+    return {**given, **named}
 
 
 def _tuner(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,6 +214,8 @@ def _words(about: Mapping[str, str]) -> Iterator[str]:
         yield about["gone"]
         return
     yield f"parameter `{about['parameter']}`" if "parameter" in about else f"job input `{about['job']}`"
+    if "within" in about:
+        yield f"there `{about['within']}`"
     if about.get("form", "text") in ("asset", "uri"):
         yield "as an `s3://` URI"
     if "empty" in about:

@@ -21,6 +21,10 @@ RECORDED = {case.name: case for case in cases()}
 REALTIME = RECORDED["single_account/realtime_builtin"]
 STAGED = RECORDED["multi_account/realtime_builtin_per_stage"]
 TRAINING = RECORDED["single_account/training_defaults"]
+QUALITY = RECORDED["single_account/model_quality_regression"]
+BIAS = RECORDED["single_account/model_bias_regression"]
+EXPLAINED = RECORDED["single_account/model_explainability"]
+MONITORS = [RECORDED["single_account/data_quality"], QUALITY, BIAS, EXPLAINED]
 IMAGE = RECORDED["single_account/image_builder"]
 
 
@@ -199,6 +203,84 @@ def test_d1_a_builder_without_a_key_is_told_which(key: str) -> None:
 def test_d8_a_tag_that_cannot_name_a_stack_is_told_at_once() -> None:
     assert refused(IMAGE, image_tag="1.0") == ["$.image_tag"]
     assert planned(IMAGE, model_name="ignored, as ever").plan.pipeline_stack == IMAGE.stack
+
+
+# ---- monitors ----
+
+
+def template(case: Case, **changes: Any) -> Any:
+    ready = planned(case, **changes)
+    return json.loads(ready.rendering.files[ready.plan.pipelines[0].template_file])["Resources"]
+
+
+@pytest.mark.parametrize("case", MONITORS, ids=lambda case: case.name)
+def test_a5_a_monitor_keeps_its_name_and_its_baseline(case: Case) -> None:
+    first, again = parameters(case), parameters(case, monitor_max_runtime_seconds="900")
+    assert (first["MonitorName"], first["BaselineName"]) == (again["MonitorName"], again["BaselineName"])
+    other = parameters(case, baseline_data="baselines/other.csv")
+    assert other["MonitorName"] == first["MonitorName"] and other["BaselineName"] != first["BaselineName"]
+
+
+@pytest.mark.parametrize("case", MONITORS, ids=lambda case: case.name)
+def test_c2_the_schedule_waits_for_the_baseline(case: Case) -> None:
+    resources = template(case)
+    assert resources["Schedule"]["Properties"]["State"] == "DISABLED"
+    states = resources["StateMachine"]["Properties"]["Definition"]["States"]
+    assert states["MakeTheBaseline"]["Resource"]["Fn::Sub"].endswith("createProcessingJob.sync")
+    before = [name for name, state in states.items() if state.get("Next") == "LookAtTheSchedule"]
+    assert before == ["LookAtTheJob"]
+
+
+@pytest.mark.parametrize("case", MONITORS, ids=lambda case: case.name)
+def test_c6_who_writes_with_the_key_may_use_it(case: Case) -> None:
+    roles = {name: body["Properties"] for name, body in template(case).items() if name.endswith("Role")}
+    for name in ("MonitorRole", "StateMachineRole"):
+        assert "UseTheKey" in json.dumps(roles[name])
+
+
+@pytest.mark.parametrize("case", MONITORS, ids=lambda case: case.name)
+def test_c11_e5_any_endpoint_is_watched_and_none_is_touched(case: Case) -> None:
+    found = parameters(case, endpoint_name="somebody-elses-endpoint")
+    assert found["EndpointName"] == "somebody-elses-endpoint"
+    text = json.dumps(template(case))
+    for action in ("DescribeModel", "DeleteEndpoint", "CreateEndpoint", "MonitoringSchedule:"):
+        assert f"sagemaker:{action}" not in text
+
+
+@pytest.mark.parametrize("case", MONITORS, ids=lambda case: case.name)
+def test_c13_violations_and_failures_are_told(case: Case) -> None:
+    resources = template(case)
+    assert resources["Alarm"]["Properties"]["AlarmActions"] == [{"Ref": "TopicArn"}]
+    pattern = resources["FailedRule"]["Properties"]["EventPattern"]
+    assert pattern["detail"]["ProcessingJobName"] == [{"prefix": {"Fn::Sub": "${MonitorName}-"}}]
+
+
+def test_c16_long_endpoint_names_leave_room_for_the_names_of_jobs() -> None:
+    names = {parameters(QUALITY, endpoint_name=f"{'e' * 62}{end}")["BaselineName"] for end in "ab"}
+    assert len(names) == 2 and all(len(name) <= 63 - len("-0a1b2c3d") for name in names)
+
+
+def test_d5_a_score_at_index_0_is_one() -> None:
+    definition = planned(EXPLAINED, model_scores=0).plan.pipelines[0].stacks[0].job_input["Definition"]
+    assert definition["settings"]["model_scores"] == 0
+
+
+@pytest.mark.parametrize("case", [QUALITY, BIAS, EXPLAINED], ids=lambda case: case.name)
+def test_d9_what_a_problem_type_may_be_is_told(case: Case) -> None:
+    status, _, answer = post({**case.body, "problem_type": "Clustering"})
+    assert status == 400
+    assert answer["detailedMessage"].startswith("Bad request format. Unsupported problem_type in byom_")
+    (problem,) = [each for each in answer["problems"] if each["path"] == "$.problem_type"]
+    assert all(
+        name in problem["allowed"] for name in ("Regression", "BinaryClassification", "MulticlassClassification")
+    )
+
+
+def test_d11_now_is_refused_with_what_does_it() -> None:
+    with pytest.raises(ConfigInvalid) as error:
+        planned(QUALITY, schedule_expression="NOW")
+    (problem,) = error.value.problems
+    assert problem.path == "$.schedule_expression" and "mlops monitor run" in problem.fix
 
 
 # ---- the page ----

@@ -44,6 +44,7 @@ SDK_SERVICES = {
     "s3": ("s3", "S3"),
     "sagemaker": ("sagemaker", "SageMaker"),
     "sagemakerruntime": ("sagemaker-runtime", "SageMakerRuntime"),
+    "scheduler": ("scheduler", "Scheduler"),
     "secretsmanager": ("secretsmanager", "SecretsManager"),
     "sfn": ("stepfunctions", "Sfn"),
     "sns": ("sns", "Sns"),
