@@ -22,7 +22,8 @@ from tests.corridor.launch import LAUNCH, MULTI, ROOT, SINGLE, STAGE, actions, a
 TEMPLATES = {"single": resources(SINGLE), "multi": resources(MULTI), "stage": resources(STAGE)}
 HUBS = ("single", "multi")
 FRAMES = [ROOT / "templates/pipeline.yaml.j2"]
-BLUEPRINTS = [*ROOT.glob("blueprints/*/*.j2"), *ROOT.glob("templates/statements/*.j2")]
+SHARED = [*ROOT.glob("templates/statements/*.j2"), *ROOT.glob("templates/monitor/*.j2")]
+BLUEPRINTS = [*ROOT.glob("blueprints/*/*.j2"), *SHARED]
 HOLDERS = {
     f"{where} {name}": body
     for where, among in TEMPLATES.items()
@@ -126,7 +127,8 @@ def needed(texts: list[str]) -> dict[str, set[str]]:
             found[kind] = WITHOUT_HANDLERS[kind]
             continue
         handlers: dict[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["handlers"]
-        rights = {one for handler in ("create", "read", "update", "delete") for one in handlers[handler]["permissions"]}
+        used = [handlers[name] for name in ("create", "read", "update", "delete") if name in handlers]
+        rights = {one for handler in used for one in handler["permissions"]}
         found[kind] = {one for one in rights if not re.fullmatch(NOT_USED.get(kind, ""), one)}
     return found
 

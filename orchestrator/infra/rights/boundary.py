@@ -87,16 +87,22 @@ BOUNDARY: Policy = (
         "What a CodePipeline asks of others.",
     ),
     allow(
+        "MonitorsRun",
+        "scheduler:GetSchedule scheduler:UpdateSchedule states:ListExecutions",
+        [here("scheduler", f"schedule/default/{PIPELINES}"), here("states", f"stateMachine:{PIPELINES}")],
+        "A schedule runs once there is a baseline; a retraining sees whether another one is cooling down.",
+    ),
+    allow(
         "PipelinesActInStages",
         "sts:AssumeRole",
         role("${NamePrefix}-pipeline-action", "*"),
         "A CodePipeline acts in a stage's account with that account's role.",
     ),
     allow(
-        "GiveRolesToSageMaker",
+        "GiveRolesToTheirServices",
         "iam:PassRole",
         role(PIPELINES),
-        "A state machine gives a job its role.",
-        passed_to("sagemaker"),
+        "A state machine gives a job its role, and a schedule that it changes its own.",
+        passed_to("sagemaker", "scheduler"),
     ),
 )

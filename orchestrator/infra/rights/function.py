@@ -202,6 +202,12 @@ def _models() -> Policy:
             ],
             "After a deployment the endpoint is compared with what was wanted; configs name their endpoints.",
         ),
+        allow(
+            "CheckSchedulesHere",
+            "scheduler:GetSchedule",
+            here("scheduler", f"schedule/default/{PIPELINES}"),
+            "After a deployment a monitor's schedule must be there and run.",
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from orchestrator.infra.rights.statement import (
     Value,
     allow,
     arn_of,
+    from_accounts,
     from_this_account,
     here,
     ref,
@@ -72,9 +73,17 @@ def key(accounts: Value, log_groups: list[str]) -> Policy:
             "EventsPublish",
             "kms:Decrypt kms:GenerateDataKey",
             EVERYTHING,
-            "EventBridge and CloudWatch publish to the encrypted topic.",
+            "EventBridge publishes to the encrypted topic.",
             from_this_account(),
-            principal={"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+            principal={"Service": "events.amazonaws.com"},
+        ),
+        allow(
+            "AlarmsPublish",
+            "kms:Decrypt kms:GenerateDataKey",
+            EVERYTHING,
+            "Alarms of the hub and of the stages publish to the encrypted topic.",
+            from_accounts(accounts),
+            principal={"Service": "cloudwatch.amazonaws.com"},
         ),
         allow(
             "LogsEncrypt",
@@ -163,16 +172,32 @@ def access_logs() -> Policy:
     )
 
 
-def topic() -> Policy:
-    """The topic: EventBridge and CloudWatch of this account publish, and only over TLS."""
+def topic(accounts: Value) -> Policy:
+    """The topic: EventBridge here, alarms and rules of the stages publish, and only over TLS."""
     return (
         allow(
             "EventsPublish",
             "sns:Publish",
             ref("Topic"),
-            "Runs that end, jobs that fail and alarms are told.",
+            "Runs that end and jobs that fail are told.",
             from_this_account(),
-            principal={"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+            principal={"Service": "events.amazonaws.com"},
+        ),
+        allow(
+            "AlarmsPublish",
+            "sns:Publish",
+            ref("Topic"),
+            "What a monitor finds in a stage is told by an alarm there.",
+            from_accounts(accounts),
+            principal={"Service": "cloudwatch.amazonaws.com"},
+        ),
+        allow(
+            "StageRolesPublish",
+            "sns:Publish",
+            ref("Topic"),
+            "A job of a monitor that failed in a stage is told by a rule there, with a role of the pipeline.",
+            roles_of_stages(PIPELINES),
+            principal={"AWS": accounts},
         ),
         allow(
             "OnlyTls",

@@ -147,8 +147,38 @@ def deploy(hub_account: Value) -> Mapping[str, Policy]:
                 "A repository may be encrypted with the key that the config names.",
             ),
         ),
-        "DeployRoles": bounded_roles(("codebuild", "events", "sagemaker", "states")),
+        "DeployMonitors": _monitors(),
+        "DeployRoles": bounded_roles(("codebuild", "events", "sagemaker", "scheduler", "states")),
     }
+
+
+def _monitors() -> Policy:
+    kinds = ("DataQuality", "ModelQuality", "ModelBias", "ModelExplainability")
+    definitions = [
+        f"sagemaker:{verb}{kind}JobDefinition" for verb in ("Create", "Delete", "Describe") for kind in kinds
+    ]
+    folders = ("data-quality", "model-quality", "model-bias", "model-explainability")
+    return (
+        allow(
+            "Schedules",
+            "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule",
+            here("scheduler", f"schedule/default/{PIPELINES}"),
+            "A monitor's analyses start on a schedule.",
+        ),
+        allow(
+            "MonitoringSchedules",
+            "sagemaker:AddTags sagemaker:CreateMonitoringSchedule sagemaker:DeleteMonitoringSchedule"
+            " sagemaker:DescribeMonitoringSchedule sagemaker:ListTags sagemaker:UpdateMonitoringSchedule",
+            here("sagemaker", "monitoring-schedule/*"),
+            "Where SageMaker Model Monitor is still to be had, it may be the engine; endpoints give the names.",
+        ),
+        allow(
+            "MonitoringDefinitions",
+            " ".join(["sagemaker:AddTags", *definitions, "sagemaker:ListTags"]),
+            [here("sagemaker", f"{folder}-job-definition/*") for folder in folders],
+            "What such a schedule runs; CloudFormation gives the names.",
+        ),
+    )
 
 
 def read() -> Mapping[str, Policy]:
@@ -170,6 +200,12 @@ def read() -> Mapping[str, Policy]:
                 " sagemaker:DescribeTransformJob",
                 here("sagemaker", "*"),
                 "What runs is compared with what was wanted; users choose the names.",
+            ),
+            allow(
+                "Schedules",
+                "scheduler:GetSchedule",
+                here("scheduler", f"schedule/default/{PIPELINES}"),
+                "A monitor's schedule must be there and run.",
             ),
             allow(
                 "StateMachines",

@@ -89,6 +89,11 @@ def from_this_account() -> dict[str, Any]:
     return {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 
 
+def from_accounts(accounts: Value) -> dict[str, Any]:
+    """The same for several accounts: whoever the service acts for must be one of these."""
+    return {"StringEquals": {"aws:SourceAccount": accounts}}
+
+
 def trust_of_service(service: str, *, says_source: bool) -> dict[str, Any]:
     """The trust policy of a role for an AWS service.
 

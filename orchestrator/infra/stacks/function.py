@@ -114,6 +114,7 @@ def _environment(stages: Value) -> dict[str, Any]:
         "STAGES": stages,
         "USE_MODEL_REGISTRY": {"Ref": "UseModelRegistry"},
         "ALLOW_DETAILED_ERROR_MESSAGE": {"Ref": "AllowDetailedErrorMessage"},
+        "MONITORING_ENGINE": {"Ref": "MonitoringEngine"},
     }
 
 

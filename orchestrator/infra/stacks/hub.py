@@ -54,7 +54,7 @@ def _resources(stack: Stack, accounts: Value, stages: Value) -> None:
     condition(stack, "HasPermissionsBoundary", given("PermissionsBoundaryArn"))
     encryption.add(stack, accounts)
     buckets.add(stack, accounts)
-    notifications.add(stack)
+    notifications.add(stack, accounts)
     images.add(stack, accounts)
     function.add(stack, stages)
     api.add(stack)

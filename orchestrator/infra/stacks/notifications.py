@@ -7,14 +7,14 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
 from orchestrator.infra.rights import sharing
-from orchestrator.infra.rights.statement import document
+from orchestrator.infra.rights.statement import Value, document
 from orchestrator.infra.stacks.elements import condition, given, kept, only_if, ref, text
 
 FOURTEEN_DAYS_SECONDS = 1_209_600
 
 
-def add(stack: Stack) -> None:
-    """Topic, its policy and mail subscription; DeadLetters and its policy."""
+def add(stack: Stack, accounts: Value) -> None:
+    """Topic, its policy and mail subscription; DeadLetters and its policy. ``accounts`` are the hub and the stages."""
     sns.CfnTopic(
         stack,
         "Topic",
@@ -22,7 +22,7 @@ def add(stack: Stack) -> None:
         display_name="MLOps Orchestrator",
         kms_master_key_id=text({"Fn::GetAtt": ["Key", "Arn"]}),
     )
-    sns.CfnTopicPolicy(stack, "TopicPolicy", topics=[ref("Topic")], policy_document=document(sharing.topic()))
+    sns.CfnTopicPolicy(stack, "TopicPolicy", topics=[ref("Topic")], policy_document=document(sharing.topic(accounts)))
     condition(stack, "HasEmail", given("NotificationEmail"))
     mail = sns.CfnSubscription(
         stack, "MailSubscription", topic_arn=ref("Topic"), protocol="email", endpoint=ref("NotificationEmail")

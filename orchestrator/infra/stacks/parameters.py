@@ -90,6 +90,13 @@ OLD = (
         "No",
         choices=YES_NO,
     ),
+    Parameter(
+        "MonitoringEngine",
+        "What monitors analyse with when their config does not say it: our own image, or SageMaker Model Monitor in"
+        " accounts that still have it.",
+        "mlops",
+        choices=("mlops", "model-monitor"),
+    ),
     Parameter("AllowDetailedErrorMessage", "Whether the API's error answers carry details.", "Yes", choices=YES_NO),
 )
 NAMES = (
