@@ -276,12 +276,16 @@ class _Planning:
                 )
 
     def _overrides(self, stacks: tuple[StackPlan, ...]) -> dict[str, Reference]:
-        """Parameter -> result that fills it in during a run; what the config says itself comes first."""
+        """Parameter -> result that fills it in during a run; what the config says itself comes first.
+
+        Of two references that fill in the same, the one counts that stands later in the blueprint.
+        """
         said = {name for stack in stacks for name in stack.parameters}
         return {
             target.parameter: Reference(reference.pipeline, target.result)
-            for key, reference in self.spec.references.items()
-            for target in self.blueprint.references[key]
+            for key, targets in self.blueprint.references.items()
+            if (reference := self.spec.references.get(key))
+            for target in targets
             if target.parameter not in said
         }
 
