@@ -32,6 +32,8 @@ setup(
     package_dir=catalog_packages(),
     package_data={
         "orchestrator": ["*.json", "py.typed"],
+        "orchestrator.infra": ["*.lock"],
+        "orchestrator.local.authorization": ["actions.json"],
         "orchestrator.local.services.cloudformation.schema": ["types/*.json"],
         **{name: ["*"] for name in catalog_packages()},
     },

@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
+from orchestrator.local.authorization.authorizer import ENFORCE, MODES
 from orchestrator.local.embedded import DEFAULT_ACCOUNTS, EmbeddedAws
 from orchestrator.local.gateway.http_server import PortInUse
 from orchestrator.local.home_lock import HomeInUse
@@ -32,7 +33,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        aws = EmbeddedAws(options.home, options.port, options.accounts, options.region)
+        aws = EmbeddedAws(options.home, options.port, options.accounts, options.region, authorization=options.iam)
         aws.start()
     except (HomeInUse, PortInUse, UnreadableSnapshot, DamagedLog) as problem:
         print(problem, file=sys.stderr)
@@ -52,6 +53,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--region", default="us-east-1", help="the usual region (default: %(default)s)")
     names = "name=id,... (default: orchestrator, dev, staging and prod)"
     parser.add_argument("--accounts", type=_accounts, default=dict(DEFAULT_ACCOUNTS), help=names)
+    modes = "requests that IAM does not allow: refuse, or answer and note in denied.log, or do not look (%(choices)s)"
+    parser.add_argument("--iam", choices=MODES, default=ENFORCE, help=modes)
     return parser.parse_args()
 
 

@@ -10,10 +10,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.local import services as service_packages
+from orchestrator.local.authorization.asked import PREFIXES, principal_of
+from orchestrator.local.authorization.authorizer import REPORT, Authorizer
+from orchestrator.local.authorization.denials import Denials
+from orchestrator.local.authorization.knowledge import Knowledge
 from orchestrator.local.gateway.application import Gateway
 from orchestrator.local.gateway.execute_api import ExecuteApi
 from orchestrator.local.gateway.http_server import Server
 from orchestrator.local.gateway.kept import Kept
+from orchestrator.local.gateway.permission import Permission
 from orchestrator.local.gateway.request_log import RequestLog
 from orchestrator.local.gateway.s3_events import S3Events
 from orchestrator.local.home_lock import HomeLock
@@ -35,8 +40,9 @@ DEFAULT_ACCOUNTS = {
 class EmbeddedAws:
     """All services of all accounts on one port of the loopback interface, with their state in ``home``.
 
-    Making one takes the lock of the home and the port: raises HomeInUse or PortInUse. One at a time in a process:
-    moto's state belongs to the process.
+    ``authorization`` says what happens to requests that IAM does not allow: ``enforce`` (refused), ``report`` (noted in
+    ``denied.log`` and answered) or ``off``. Making one takes the lock of the home and the port: raises HomeInUse or
+    PortInUse. One at a time in a process: moto's state belongs to the process.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class EmbeddedAws:
         accounts: Mapping[str, str] = DEFAULT_ACCOUNTS,
         region: str = "us-east-1",
         services: Iterable[type[Service]] | None = None,
+        authorization: str = REPORT,
     ) -> None:
         self._lock = HomeLock(home)
         try:
@@ -59,17 +66,21 @@ class EmbeddedAws:
         self.endpoint = f"http://127.0.0.1:{self._server.port}"
         self.world = World(home, self.endpoint, accounts, region)
         kinds = find_services() if services is None else services
-        self.services = {kind.name: kind(self.world) for kind in kinds}
+        self.services = {kind.name: kind(self.world.acting_as(principal_of(kind.name))) for kind in kinds}
         self.journal = Journal(home / "journal", self._moto)
         self._kept = Kept(self.journal.perform, moto_app.tells_eventbridge)
         self._log = RequestLog(home / "requests.log")
+        self.authorizer = Authorizer(
+            authorization, Knowledge(_by_prefix(self.services.values()), self.world.now), Denials(home)
+        )
         self._gateway = Gateway(
             self.services,
             self._kept,
-            S3Events(self.world),
-            ExecuteApi(self.world, moto_app.home_of_api),
+            S3Events(self.world.acting_as(principal_of("s3"))),
+            ExecuteApi(self.world.acting_as(principal_of("apigateway")), moto_app.home_of_api),
             moto_app.owner_of_user_key,
             self._log,
+            Permission(self.authorizer),
             {"clock": self.world.walk},
         )
 
@@ -94,6 +105,7 @@ class EmbeddedAws:
         self.journal.close()
         self.world.store.close()
         self._log.close()
+        self.authorizer.denials.close()
         self._lock.release()
 
     def _answer(self, request: Request) -> Response:
@@ -113,10 +125,19 @@ class EmbeddedAws:
             "pid": os.getpid(),
             "accounts": self.world.accounts,
             "region": self.world.region,
+            "authorization": self.authorizer.mode,
         }
         temporary = self._announcement.with_suffix(".tmp")
         temporary.write_text(json.dumps(document, indent=2) + "\n")
         temporary.rename(self._announcement)
+
+
+def _by_prefix(services: Iterable[Service]) -> dict[str, list[Service]]:
+    """The services by their name in ARNs, which SageMaker and its runtime share."""
+    found: dict[str, list[Service]] = {}
+    for service in services:
+        found.setdefault(PREFIXES.get(service.name, service.name), []).append(service)
+    return found
 
 
 def find_services() -> list[type[Service]]:

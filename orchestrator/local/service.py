@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from orchestrator.local.credentials import Credentials
 from orchestrator.local.store import Key
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class Call:
     access_key: str
     request_id: str
     headers: dict[str, str]
+
+    @property
+    def credentials(self) -> Credentials:
+        """The caller's own keys, for what AWS does with the caller's permissions."""
+        return Credentials(self.access_key, "local", self.headers.get("x-amz-security-token", ""))
 
 
 class Controlled(Protocol):
@@ -66,6 +72,14 @@ class Service:
 
     def close(self) -> None:
         """Called once on a clean stop, before anything else stops: end what requests and tasks may be waiting for."""
+
+    def resource_policy(self, arn: str) -> str:  # noqa: ARG002
+        """The policy (JSON) of one of this service's resources, '' when it has none; asked before every request."""
+        return ""
+
+    def governing(self, arn: str) -> str:
+        """The ARN of the resource on which permission is asked for this one: a change set is its stack's matter."""
+        return arn
 
     def control(self, path: str, method: str, body: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Answer a request to ``/_local/<package of the service>/<path>``: what AWS has no API for.

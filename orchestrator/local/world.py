@@ -8,13 +8,13 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
 
 from orchestrator.local.clock import Clock, Walk
+from orchestrator.local.credentials import Credentials, service_credentials
 from orchestrator.local.protocol.models import client_maker
 from orchestrator.local.store import Store
 from orchestrator.local.tasks import Tasks
@@ -32,25 +32,6 @@ CONFIGURATION = Config(
     s3={"addressing_style": "path"},
     proxies={},  # a proxy of the user's environment must not stand between this machine and itself
 )
-
-
-SERVICE_TOKEN = "aws-service/"  # noqa: S105  no secret: it says who calls
-"""How the session token of a service of the embedded AWS begins; then its principal, and for whom it acts, if for
-anyone. See ``authorization/identity.py``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Keys for a child process or a client."""
-
-    access_key: str
-    secret_key: str
-    session_token: str = ""
-
-
-def service_credentials(account: str, principal: str, source: str = "") -> Credentials:
-    """The keys with which a service of the embedded AWS calls in an account: for a resource, or as its own doing."""
-    return Credentials(account, "local", f"{SERVICE_TOKEN}{principal}/{source}")
 
 
 class World:
@@ -99,10 +80,10 @@ class World:
         """A boto3 client on the gateway, as a role (session kept and renewed) or, without one, in an account.
 
         ``through`` is a role that takes the role in place of the service itself. Without a role a service does what
-        AWS does by itself, which needs no permission; with a ``source`` it acts for that resource (an ARN), and
-        the policy of what it calls must let it. With ``patience`` it waits that many seconds for an answer and never
-        asks twice: for calls that run somebody's code, such as a Lambda function. Calls inside a store transaction
-        raise RuntimeError.
+        AWS does by itself, which needs no permission; with a ``source`` it acts for that resource (an ARN, or ``-``
+        for one that is not told), and the policy of what it calls must let it. With ``patience`` it waits that many
+        seconds for an answer and never asks twice: for calls that run somebody's code, such as a Lambda function.
+        Calls inside a store transaction raise RuntimeError.
         """
         if role_arn:
             credentials = self.assume(role_arn, "embedded-aws", through=through)
@@ -170,7 +151,7 @@ class World:
             raise ValueError(f"{role_arn!r} is not the ARN of a role")
         account = role_arn.split(":")[4]
         taker = (through.split(":")[4], through) if through else (account, "")
-        sts = self.client("sts", taker[0], self.region, taker[1], source="" if through else role_arn)
+        sts = self.client("sts", taker[0], self.region, taker[1], source="" if through else "-")
         answer = sts.assume_role(
             RoleArn=role_arn, RoleSessionName=session_name[:64], DurationSeconds=ROLE_SESSION_SECONDS
         )["Credentials"]

@@ -16,9 +16,10 @@ from orchestrator.local.world import World
 class Aws:
     """An embedded AWS that a test can talk to and start again."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, authorization: str = "report") -> None:
         self.home = home
-        self._embedded = EmbeddedAws(home)
+        self.authorization = authorization
+        self._embedded = EmbeddedAws(home, authorization=authorization)
         self._running = True
         self._embedded.start()
 
@@ -55,7 +56,7 @@ class Aws:
         """Stop and start again on the same home and port; old clients keep working."""
         port = int(self.endpoint.rpartition(":")[2])
         self.stop()
-        self._embedded = EmbeddedAws(self.home, port)
+        self._embedded = EmbeddedAws(self.home, port, authorization=self.authorization)
         self._running = True
         self._embedded.start()
 

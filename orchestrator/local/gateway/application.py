@@ -14,6 +14,7 @@ from orchestrator.local.gateway.errors import fail_plainly, internal_failure
 from orchestrator.local.gateway.execute_api import ExecuteApi
 from orchestrator.local.gateway.guard import check_origin
 from orchestrator.local.gateway.kept import SERVICES, Kept
+from orchestrator.local.gateway.permission import Permission
 from orchestrator.local.gateway.request_log import RequestLog
 from orchestrator.local.gateway.s3_events import S3Events
 from orchestrator.local.journal.mutations import operation_name
@@ -38,6 +39,7 @@ class Gateway:
         api: ExecuteApi,
         owner_of_user_key: Callable[[str], str | None],
         log: RequestLog,
+        permission: Permission,
         controls: Mapping[str, Controlled],
     ) -> None:
         self._own: dict[str, list[tuple[Protocol, Service]]] = {}
@@ -51,6 +53,7 @@ class Gateway:
         self._api = api
         self._owner_of_user_key = owner_of_user_key
         self._log = log
+        self._permission = permission
 
     def answer(self, request: Request) -> Response:
         """The response to a request."""
@@ -107,6 +110,7 @@ class Gateway:
             return self._ask_own(request, scope, account, request_id)
         if scope.service not in SERVICES:
             raise ServiceError(UNSUPPORTED, f"The embedded AWS has no service {scope.service!r:.60}.", 501)
+        self._permission.check_kept(request, scope, account)
         answer = self._kept.answer(request, scope, account)
         self._s3_events.note(answer, account, request_id)
         return answer.response
@@ -121,6 +125,8 @@ class Gateway:
                 message = f"The embedded AWS does not support {service.name} {operation.name}."
                 raise ServiceError(UNSUPPORTED, message, 501)
             parameters = protocol.parse(operation, request)
+            identity = self._permission.identity(request, scope, account)
+            self._permission.check(identity, scope, account, operation.name, parameters)
             call = Call(account, scope.region, scope.access_key, request_id, request.fields)
             return protocol.respond(operation, method(call, parameters) or {}, request_id)
         except ServiceError as error:

@@ -89,11 +89,12 @@ class ExecuteApi:
             "stage": stage,
         }
         event["requestContext"]["identity"] |= caller
-        return self._invoke(arn, event, request_id)
+        source = f"arn:aws:execute-api:{region}:{account}:{api}/{stage}/{request.method}{resource['path']}"
+        return self._invoke(arn, event, request_id, source)
 
-    def _invoke(self, arn: str, event: dict[str, Any], request_id: str) -> Response:
+    def _invoke(self, arn: str, event: dict[str, Any], request_id: str, source: str) -> Response:
         region, account = arn.split(":")[3:5]
-        client = self._world.client("lambda", account, region, patience=self._longest_seconds)
+        client = self._world.client("lambda", account, region, patience=self._longest_seconds, source=source)
         try:
             answer = client.invoke(FunctionName=arn, Payload=json.dumps(event))
         except ReadTimeoutError:

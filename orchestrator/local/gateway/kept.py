@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 from xml.etree import ElementTree
 
 from orchestrator.local.gateway.accounts import Scope
+from orchestrator.local.gateway.permission import with_session
 from orchestrator.local.journal.moto_app import Answer
 from orchestrator.local.journal.mutations import operation_name
 from orchestrator.local.messages import Request, Response
@@ -99,6 +100,8 @@ class Kept:
                 _check_subscription(request)
             case "sts" if name == "GetCallerIdentity" and scope.access_key == account:
                 return _as_root(self._ask(request, account, "sts", name), account)
+            case "sts":
+                return with_session(self._ask(request, account, "sts", name), request, name)
             case "sqs":
                 return self._queue(request, account, name)
         return self._ask(request, account, scope.service, name)

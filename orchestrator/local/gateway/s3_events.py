@@ -108,14 +108,16 @@ class S3Events:
             return
         arn, message = delivery["arn"], delivery["message"]
         _, _, service, region, account, name = arn.split(":", 5)
-        client = self._world.client(service, account, region)
+        source = f"arn:aws:s3:::{json.loads(message)['Records'][0]['s3']['bucket']['name']}"
+        client = self._world.client(service, account, region, source=source)
         match delivery["to"]:
             case "lambda":
                 client.invoke(FunctionName=arn, InvocationType="Event", Payload=message)
             case "sns":
                 client.publish(TopicArn=arn, Message=message, Subject="Amazon S3 Notification")
             case "sqs":
-                client.send_message(QueueUrl=client.get_queue_url(QueueName=name)["QueueUrl"], MessageBody=message)
+                found = self._world.client(service, account, region).get_queue_url(QueueName=name)
+                client.send_message(QueueUrl=found["QueueUrl"], MessageBody=message)
 
 
 def _object(event: ObjectEvent) -> tuple[str, ...]:

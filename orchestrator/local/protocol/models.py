@@ -35,3 +35,9 @@ def client_maker() -> boto3.Session:
 def service_model(name: str) -> ServiceModel:
     """The model of a service by its botocore name."""
     return session().get_service_model(name)
+
+
+@cache
+def partition_of(region: str) -> str:
+    """The partition of a region: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on."""
+    return str(session().get_partition_for_region(region))

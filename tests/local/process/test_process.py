@@ -75,6 +75,7 @@ def test_from_start_to_stop_and_again(start, tmp_path):
         "pid": running.process.pid,
         "accounts": {"orchestrator": "555555555555", "dev": "666666666666"},
         "region": "eu-west-1",
+        "authorization": "enforce",
     }
     assert home.stat().st_mode & 0o777 == 0o700
     running.client("s3").create_bucket(Bucket="bucket")

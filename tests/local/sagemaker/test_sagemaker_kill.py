@@ -33,7 +33,7 @@ class Server:
     def start(self) -> None:
         (self.home / "local.json").unlink(missing_ok=True)
         port = ["--port", self.endpoint.rpartition(":")[2]] if self.endpoint else []
-        command = [sys.executable, "-m", "orchestrator.local", "--home", str(self.home), *port]
+        command = [sys.executable, "-m", "orchestrator.local", "--home", str(self.home), "--iam", "report", *port]
         log = self.home.with_suffix(".log").open("ab")
         self._process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for((self.home / "local.json").exists)

@@ -32,9 +32,9 @@ class Rig:
         self.embedded.start()
         self.world = self.embedded.world
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.world.emit = lambda account, region, source, kind, detail, resources=(): self.events.append(
-            (source, detail)
-        )  # type: ignore[method-assign]
+        self.embedded.services["stepfunctions"].world.emit = (  # type: ignore[method-assign]
+            lambda account, region, source, kind, detail, resources=(): self.events.append((source, detail))
+        )
         self.sfn = self.client("stepfunctions")
 
     def client(self, service: str) -> Any:

@@ -36,6 +36,7 @@ class Server:
     def start(self) -> None:
         (self.home / "local.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", "orchestrator.local", "--home", str(self.home), "--port", self.port]
+        command += ["--iam", "report"]  # the machine's role is only a name here
         with (self.home.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         while not (written := self._written()):

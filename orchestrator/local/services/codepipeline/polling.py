@@ -45,8 +45,9 @@ class Poller:
         """The newest version of the source's object; '' when there is none."""
         configuration = source["configuration"]
         role = source.get("roleArn") or definition["roleArn"]
-        s3 = self._world.client("s3", key.account, source.get("region") or key.region, role)
+        through = definition["roleArn"] if role != definition["roleArn"] else ""
         try:
+            s3 = self._world.client("s3", key.account, source.get("region") or key.region, role, through=through)
             answer = s3.head_object(Bucket=configuration["S3Bucket"], Key=configuration["S3ObjectKey"])
         except ClientError:  # no bucket or no object yet
             return ""

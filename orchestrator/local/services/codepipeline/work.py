@@ -8,10 +8,11 @@ import uuid
 import zipfile
 from typing import Any
 
+from orchestrator.local.credentials import Credentials
 from orchestrator.local.services.codepipeline.action import ActionFailed
 from orchestrator.local.services.codepipeline.scene import IN_PROGRESS
 from orchestrator.local.store import Document, Key
-from orchestrator.local.world import Credentials, World
+from orchestrator.local.world import World
 
 
 class Withdrawn(Exception):
@@ -78,11 +79,16 @@ class Work:
 
     def client(self, service: str) -> Any:
         """A client in the action's region, as the action's role (the pipeline's, where it has none)."""
-        return self.world.client(service, self.account, self.region, self.role)
+        return self.world.client(service, self.account, self.region, self.role, through=self._through)
 
     def credentials(self) -> Credentials:
         """Temporary keys of the action's role."""
-        return self.world.assume(self.role, self.execution)
+        return self.world.assume(self.role, self.execution, through=self._through)
+
+    @property
+    def _through(self) -> str:
+        """The pipeline's role takes the action's, where the action has one of its own."""
+        return self.pipeline_role if self.role != self.pipeline_role else ""
 
     def read(self, artifact: str) -> bytes:
         """The whole input artifact."""

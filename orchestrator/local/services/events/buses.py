@@ -89,6 +89,12 @@ class BusOperations(Operations):
                 raise ServiceError("ResourceNotFoundException", f"Statement with the provided id {identity} not found.")
             self._put(call, bus)
 
+    def resource_policy(self, arn: str) -> str:
+        """The permissions on a bus."""
+        _, _, _, region, account, resource = arn.split(":", 5)
+        bus = self.store.get(Key(account, region, self.name, "EventBus", resource.removeprefix("event-bus/")))
+        return json.dumps({"Version": "2012-10-17", "Statement": bus["statements"]}) if bus else ""
+
     def _bus(self, call: Call, name: str) -> Document:
         """The bus's document; the default bus has one from the first time it is changed."""
         blank: Document = {

@@ -29,8 +29,9 @@ class Delivery:
     forward: Forward
 
     def client(self, service: str) -> Any:
-        """A client where the target lives, as the target's role if it has one."""
-        return self.world.client(service, self.arn.account, self.arn.region, self.target.get("RoleArn", ""))
+        """A client where the target lives, as the target's role if it has one, else for the rule."""
+        role = self.target.get("RoleArn", "")
+        return self.world.client(service, self.arn.account, self.arn.region, role, source="" if role else self.rule_arn)
 
 
 class Target(ABC):

@@ -87,7 +87,7 @@ class Lambda(Versions, Settings):
         if parameters.get("S3ObjectVersion"):
             place["VersionId"] = parameters["S3ObjectVersion"]
         try:
-            body: bytes = self.world.client("s3", call.account, call.region).get_object(**place)["Body"].read()
+            body: bytes = self.world.client_with(call.credentials, "s3", call.region).get_object(**place)["Body"].read()
         except ClientError as problem:
             error = problem.response["Error"]
             text = (

@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.local.service import Call, ServiceError
 from orchestrator.local.services.lambda_.directory import Directory, Parameters
 from orchestrator.local.services.lambda_.functions import LATEST, configuration, function_arn
-from orchestrator.local.store import Document
+from orchestrator.local.store import Document, Key
 
 EVENT_INVOKE = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
 DESTINATION = re.compile(r"arn:aws[a-z-]*:(sqs|sns|lambda|events):[a-z0-9-]+:\d{12}:.+")
@@ -56,6 +56,14 @@ class Settings(Directory):
             raise ServiceError("ResourceNotFoundException", "The resource you requested does not exist.", 404)
         policy = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
         return {"Policy": json.dumps(policy), "RevisionId": found["RevisionId"]}
+
+    def resource_policy(self, arn: str) -> str:
+        """The permissions of a function, or of one of its versions, as a policy."""
+        _, _, _, region, account, resource = arn.split(":", 5)
+        name, _, qualifier = resource.removeprefix("function:").partition(":")
+        function = self.store.get(Key(account, region, self.name, "Function", name))
+        statements = function["Policies"].get(qualifier) if function else None
+        return json.dumps({"Version": "2012-10-17", "Statement": statements}) if statements else ""
 
     def PutFunctionConcurrency(self, call: Call, parameters: Parameters) -> Parameters:
         reserved = parameters["ReservedConcurrentExecutions"]

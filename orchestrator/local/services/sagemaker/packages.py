@@ -76,6 +76,15 @@ class Groups(Plane):
             raise invalid(f"Cannot find resource policy for: {document['ModelPackageGroupArn']}")
         return {"ResourcePolicy": document["policy"]}
 
+    def resource_policy(self, arn: str) -> str:
+        """The policy of a group, which its packages are under too."""
+        _, _, _, region, account, resource = arn.split(":", 5)
+        kind, _, name = resource.partition("/")
+        if kind not in ("model-package", "model-package-group"):
+            return ""
+        group = Key(account, region, NAME, GROUP.type, name.partition("/")[0])
+        return str((self.store.get(group) or {}).get("policy", ""))
+
     def DeleteModelPackageGroupPolicy(self, call: Call, parameters: dict[str, Any]) -> dict[str, Any]:
         key = self._own_group(call, parameters)
         self.store.update(key, lambda document: {k: v for k, v in document.items() if k != "policy"})

@@ -135,7 +135,7 @@ class Executions:
         self.store.patch(key, logged=events[-1]["id"])
 
     def _put_lines(self, key: Key, document: dict[str, Any], group_arn: str, lines: list[dict[str, Any]]) -> None:
-        logs = self.world.client("logs", key.account, key.region, document["roleArn"])
+        logs = self.world.client("logs", key.account, key.region)  # the delivery of logs is a service of its own
         group = group_arn.split(":log-group:")[1]
         stream = f"states/{document['stateMachineName']}/{document['name']}"
         try:

@@ -270,6 +270,11 @@ class ChangeSetOperations(StackOperations):
         """The latest of the name: an executed one is still shown until there is another."""
         return next((each for each in reversed(self._change_sets(stack)) if each["name"] == name), None)
 
+    def governing(self, arn: str) -> str:
+        """A change set is made, looked at and executed with permissions on its stack."""
+        change_set = self.store.get(change_set_key(arn)) if ":changeSet/" in arn else None
+        return str(change_set["stack"]) if change_set else arn
+
     def _change_set(self, call: Call, parameters: Parameters) -> Document:
         name, stack_name = parameters["ChangeSetName"], parameters.get("StackName")
         change_set: Document | None = None

@@ -73,7 +73,7 @@ class Shared(Service):
     def _template_from_s3(self, call: Call, url: str) -> str:
         place = s3_place(url, urlsplit(self.world.endpoint).netloc)
         try:
-            answer = self.world.client("s3", call.account, call.region).get_object(**place)
+            answer = self.world.client_with(call.credentials, "s3", call.region).get_object(**place)
         except ClientError as error:
             raise invalid(f"S3 error: {error.response.get('Error', {}).get('Message', error)}") from error
         text: bytes = answer["Body"].read(MAX_OBJECT_BYTES + 1)
@@ -88,7 +88,7 @@ class Shared(Service):
         declared = declarations(parsed(body).parameters)
 
         def fetch(names: list[str]) -> dict[str, str]:
-            client = self.world.client("ssm", call.account, call.region)
+            client = self.world.client_with(call.credentials, "ssm", call.region)
             found = {}
             for start in range(0, len(names), SSM_BATCH):
                 answer = client.get_parameters(Names=names[start : start + SSM_BATCH], WithDecryption=False)
