@@ -58,7 +58,7 @@ bench: $(VENV)/.installed-test
 	@$(BIN)/python -m bench
 
 package: $(VENV)/.installed
-	@$(BIN)/python -m orchestrator.infra.lambda_package dist/orchestrator.zip
+	@$(BIN)/python -m orchestrator.infra.lambda_package dist/orchestrator.zip --architecture arm64 --python 3.13
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

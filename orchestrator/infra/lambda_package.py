@@ -1,15 +1,17 @@
 """The zip of the orchestrator function: the files of the package, the catalog, and five libraries.
 
     python -m orchestrator.infra.lambda_package dist/orchestrator.zip
-    python -m orchestrator.infra.lambda_package dist/orchestrator.zip --platform manylinux2014_x86_64 --python 3.13
+    python -m orchestrator.infra.lambda_package dist/orchestrator.zip --architecture arm64 --python 3.13
 
-Without ``--platform`` the libraries are copied from where they are installed, for this machine and this Python; with
-it pip fetches wheels for another one. The same inputs give the same bytes. boto3 is the Lambda runtime's own.
+Without ``--architecture`` the libraries are copied from where they are installed, for this machine and this Python;
+with it pip fetches the wheels of ``lambda_package.lock`` for a Lambda of that kind, no Docker needed. The same inputs
+give the same bytes. boto3 is the Lambda runtime's own. Beside the zip its bill of materials is written (CycloneDX).
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import subprocess
 import sys
@@ -21,12 +23,9 @@ from pathlib import Path
 
 import orchestrator
 from orchestrator.blueprint import default_root
+from orchestrator.infra import sbom
+from orchestrator.infra.lock import DISTRIBUTIONS, FILE, MACHINES, target
 
-DISTRIBUTIONS = (
-    "attrs", "cloudformation-validate", "jinja2", "jsonschema", "jsonschema-specifications", "markupsafe", "pyyaml",
-    "referencing", "rpds-py", "typing-extensions",
-)  # fmt: skip
-"""What the function imports beside boto3, and what that imports; a test keeps the list closed."""
 READ_AT_RUN_TIME = frozenset({".yaml", ".json", ".j2"})
 NOT_READ = frozenset({"examples", "expected", "launch"})
 LEFT_OUT = frozenset({"__pycache__", "tests", "benchmarks", "bin", "README.md"})
@@ -43,14 +42,15 @@ for path in sys.stdin.read().split("\\n"):
 """
 
 
-def build(platform: str = "", python: str = "") -> bytes:
-    """The zip's bytes, for this machine or for ``platform`` (a wheel tag) and ``python`` (``3.13``).
+def build(architecture: str = "", python: str = "") -> bytes:
+    """The zip's bytes, for this machine or for a Lambda of an ``architecture`` (arm64, x86_64) and ``python`` (3.13).
 
-    Raises subprocess.CalledProcessError when pip finds no wheel for the platform.
+    Raises subprocess.CalledProcessError when pip cannot fetch exactly the locked wheels.
     """
     own = "{}.{}".format(*sys.version_info)
     with tempfile.TemporaryDirectory() as folder:
-        files = dict(_product()) | (_fetched(Path(folder), platform, python or own) if platform else dict(_installed()))
+        libraries = _fetched(Path(folder), architecture, python or own) if architecture else dict(_installed())
+    files = dict(_product()) | libraries
     if python in ("", own):
         files |= _bytecode(files)
     return _zip(files)
@@ -75,12 +75,11 @@ def _installed() -> Iterator[tuple[str, bytes]]:
                 yield file.as_posix(), Path(str(file.locate())).read_bytes()
 
 
-def _fetched(folder: Path, platform: str, python: str) -> dict[str, bytes]:
-    """The libraries as wheels for another platform, in the versions installed here."""
-    pins = [f"{name}=={distribution(name).version}" for name in DISTRIBUTIONS]
+def _fetched(folder: Path, architecture: str, python: str) -> dict[str, bytes]:
+    """The locked libraries as wheels for a Lambda."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    command += ["--no-deps", "--only-binary=:all:", "--implementation=cp", f"--platform={platform}"]
-    subprocess.run([*command, f"--python-version={python}", f"--target={folder}", *pins], check=True)
+    command += ["--require-hashes", f"--requirement={FILE}", *target(architecture, python)]
+    subprocess.run([*command, f"--target={folder}"], check=True)
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     names = {path.relative_to(folder): path for path in paths}
     return {name.as_posix(): path.read_bytes() for name, path in names.items() if _wanted(name.parts)}
@@ -128,13 +127,15 @@ def main(argv: list[str] | None = None) -> int:
     """Write the zip to the file named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--platform", default="", help="wheel tag of another platform (needs PyPI)")
+    parser.add_argument("--architecture", default="", choices=["", *MACHINES], help="of a Lambda (needs PyPI)")
     parser.add_argument("--python", default="", help="its Python version, e.g. 3.13")
     arguments = parser.parse_args(argv)
-    data = build(arguments.platform, arguments.python)
+    data = build(arguments.architecture, arguments.python)
     arguments.file.parent.mkdir(parents=True, exist_ok=True)
     arguments.file.write_bytes(data)
-    print(f"{arguments.file}: {len(data):,} bytes")
+    bill = arguments.file.with_suffix(".cdx.json")
+    bill.write_text(sbom.text(data))
+    print(f"{arguments.file}: {len(data):,} bytes, sha256 {hashlib.sha256(data).hexdigest()}; {bill}")
     return 0 if len(data) <= LARGEST_ZIP_BYTES else 1
 
 
