@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -248,12 +249,52 @@ def test_traffic_is_captured_as_json_lines(workshop: Workshop) -> None:
     assert len({line["eventMetadata"]["eventId"] for line in lines}) == 3
 
 
+def test_capture_is_on_unless_it_is_switched_off(workshop: Workshop) -> None:
+    echo(workshop, "model")
+    json_too = {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]}
+    unsaid = {name: value for name, value in CAPTURE.items() if name != "EnableCapture"}
+    workshop.config(DataCaptureConfig={**unsaid, "CaptureContentTypeHeader": json_too})
+    assert workshop.endpoint()["DataCaptureConfig"]["EnableCapture"] is True
+    say(workshop, '{"a": 1}', ContentType="application/json")
+    (key,) = wait_for(lambda: workshop.keys("capture/"))
+    side = json.loads(workshop.read(key))["captureData"]["endpointInput"]
+    assert (side["encoding"], side["data"]) == ("JSON", '{"a": 1}')
+
+
 def test_sampling_at_zero_captures_nothing(workshop: Workshop) -> None:
     echo(workshop, "model")
     workshop.config(DataCaptureConfig={**CAPTURE, "InitialSamplingPercentage": 0})
     workshop.endpoint()
     say(workshop, "x")
     assert not list((workshop.aws.world.home / "jobs").rglob("*.jsonl"))
+
+
+def measured(workshop: Workshop, name: str, statistic: str = "Sum") -> float:
+    now = datetime.now(UTC)
+    points = workshop.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/SageMaker", MetricName=name, StartTime=now - timedelta(minutes=10),
+        EndTime=now + timedelta(minutes=10), Period=3600, Statistics=[statistic],
+        Dimensions=[{"Name": "EndpointName", "Value": "endpoint"}, {"Name": "VariantName", "Value": "AllTraffic"}],
+    )["Datapoints"]  # fmt: skip
+    return sum(float(point[statistic]) for point in points)
+
+
+def test_invocations_are_counted_and_written_each_minute_or_at_a_stop(workshop: Workshop, aws: Any) -> None:
+    workshop.model()
+    workshop.config()
+    workshop.endpoint()
+    for _ in range(5):
+        workshop.invoke()
+    with pytest.raises(ClientError, match="Received client error"):
+        workshop.invoke(Body="not,numbers")
+    aws.restart()
+    assert measured(workshop, "Invocations") == measured(workshop, "ModelLatency", "SampleCount") == 6
+    assert (measured(workshop, "Invocation4XXErrors"), measured(workshop, "Invocation5XXErrors")) == (1, 0)
+    assert measured(workshop, "InvocationModelErrors") == 1
+    assert 100 < measured(workshop, "ModelLatency", "Maximum") < 60e6
+    workshop.invoke()
+    aws.world.walk.advance(61)
+    assert measured(workshop, "Invocations") == 7
 
 
 def test_an_image_that_cannot_run_is_rehearsed_and_says_so(workshop: Workshop) -> None:

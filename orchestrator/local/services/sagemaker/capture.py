@@ -53,8 +53,10 @@ class Capture:
         response: tuple[bytes, str],
         metadata: Mapping[str, Any],
     ) -> None:
-        """Keep one call, if capture is on and chance has it."""
-        if not config.get("EnableCapture") or random.uniform(0, 100) >= config["InitialSamplingPercentage"]:  # noqa: S311
+        """Keep one call, if capture is on (it is unless it is said not to be) and chance has it."""
+        if not config or not config.get("EnableCapture", True):
+            return
+        if random.uniform(0, 100) >= config["InitialSamplingPercentage"]:  # noqa: S311
             return
         now = self._world.now()
         line = json.dumps(_line(config, request, response, metadata, now))

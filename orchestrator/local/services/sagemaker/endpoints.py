@@ -160,7 +160,7 @@ def shown(document: Document) -> Document:
             ],
         }  # fmt: skip
     if capture := serving["capture"]:
-        on = capture.get("EnableCapture", False)
+        on = bool(capture) and capture.get("EnableCapture", True)
         answer["DataCaptureConfig"] = {
             "EnableCapture": on,
             "CaptureStatus": "Started" if on else "Stopped",

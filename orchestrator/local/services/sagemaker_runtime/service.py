@@ -13,6 +13,7 @@ from orchestrator.local.services.sagemaker.fleet import Fleet
 from orchestrator.local.services.sagemaker.plane import ENDPOINT
 from orchestrator.local.services.sagemaker.plane import NAME as SAGEMAKER
 from orchestrator.local.services.sagemaker.supported import refuse_unsupported, words
+from orchestrator.local.services.sagemaker_runtime.meter import Invocation, Meter
 from orchestrator.local.services.sagemaker_runtime.proxy import Answer, Connections, NoAnswer
 from orchestrator.local.store import Document, Key
 from orchestrator.runtime.process import is_held
@@ -35,11 +36,14 @@ class SageMakerRuntime(Service):
     def register_tasks(self) -> None:
         self._connections = Connections()
         self._capture = Capture(self.world)
+        self._meter = Meter(self.world)
 
     def close(self) -> None:
+        self._meter.close()
         self._connections.close()
 
     def InvokeEndpoint(self, call: Call, parameters: dict[str, Any]) -> dict[str, Any]:
+        began = time.monotonic()
         refuse_unsupported("InvokeEndpoint", parameters, SUPPORTED)
         key = Key(call.account, call.region, SAGEMAKER, ENDPOINT.type, parameters["EndpointName"])
         document = self.store.get(key)
@@ -49,7 +53,13 @@ class SageMakerRuntime(Service):
         if len(body) > LARGEST_BODY:
             raise ServiceError("ValidationError", f"The request body is larger than {LARGEST_BODY} bytes.", 413)
         variant = _choose(document, parameters.get("TargetVariant"))
-        answer = self._ask(key, document, variant, body, parameters)
+        asked = time.monotonic()
+        try:
+            answer = self._ask(key, document, variant, body, parameters)
+        except ServiceError as error:
+            self._count(key, document, variant, int(error.members.get("OriginalStatusCode", 0)), began, asked)
+            raise
+        self._count(key, document, variant, answer.status, began, asked)
         self._capture.record(
             key,
             variant,
@@ -64,6 +74,11 @@ class SageMakerRuntime(Service):
             "InvokedProductionVariant": variant,
             "CustomAttributes": answer.headers.get("x-amzn-sagemaker-custom-attributes"),
         }
+
+    def _count(self, key: Key, document: Document, variant: str, status: int, began: float, asked: float) -> None:
+        """Count the request for CloudWatch; the model was asked at ``asked`` and has answered just now."""
+        now, instances = time.monotonic(), int(document["variants"][variant]["count"])
+        self._meter.count(key, Invocation(variant, status, now - asked, now - began, instances))
 
     def _ask(self, key: Key, document: Document, variant: str, body: bytes, parameters: Mapping[str, Any]) -> Answer:
         headers = {
