@@ -28,8 +28,10 @@ CONTROL_SECONDS = 900.0
 OUTPUTS = "installation.json"
 
 
-def start(folder: Path, console: Console, *, port: int = 0) -> home.Running:
+def start(folder: Path, console: Console, *, port: int = 0, authorization: str = "enforce") -> home.Running:
     """Start the embedded AWS in this folder, or find it running; it outlives this process.
+
+    ``authorization`` says what becomes of requests that IAM does not allow: ``enforce``, ``report`` or ``off``.
 
     Raises SettingsMissing when the ``local`` extra is not installed and OrchestratorError when the server
     does not come up; both say what to do.
@@ -38,7 +40,7 @@ def start(folder: Path, console: Console, *, port: int = 0) -> home.Running:
     if running is None:
         require_local_extra()
         folder.mkdir(parents=True, exist_ok=True)
-        running = _launch(folder, port)
+        running = _launch(folder, port, authorization)
         console.say(f"  embedded AWS up at {running.endpoint} (state in {folder})")
     home.activate(folder)
     return running
@@ -56,10 +58,11 @@ def require_local_extra() -> None:
         )
 
 
-def _launch(folder: Path, port: int) -> home.Running:
+def _launch(folder: Path, port: int, authorization: str) -> home.Running:
     """Spawn the server in a session of its own and wait until it has written ``local.json``."""
     log = folder / "server.log"
     command = [sys.executable, "-m", "orchestrator.local", "--home", str(folder), "--port", str(port)]
+    command += ["--iam", authorization]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True

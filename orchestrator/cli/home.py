@@ -26,13 +26,15 @@ def home(name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An embedded AWS that is up: its folder, URL, process id and accounts (name -> id)."""
+    """An embedded AWS that is up: its folder, URL, process id and accounts (name -> id), and what it does about
+    requests that IAM does not allow."""
 
     home: Path
     endpoint: str
     pid: int
     accounts: dict[str, str]
     region: str
+    authorization: str = "enforce"
 
 
 def read(folder: Path) -> Running | None:
@@ -43,7 +45,17 @@ def read(folder: Path) -> Running | None:
         return None
     if not alive(document["pid"]):
         return None
-    return Running(folder, document["endpoint"], document["pid"], document["accounts"], document["region"])
+    names = ("endpoint", "pid", "accounts", "region", "authorization")
+    return Running(folder, **{name: document[name] for name in names if name in document})
+
+
+def denials(running: Running) -> list[str]:
+    """The newest requests that IAM denied (or would have), in AWS's words, the oldest first."""
+    try:
+        lines = (running.home / "denied.log").read_text().splitlines()
+    except OSError:
+        return []
+    return [str(json.loads(line)["message"]) for line in lines]
 
 
 def last() -> Path | None:

@@ -30,6 +30,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("details", nargs="*", help=details)
     parser.add_argument("--name", default="", help="which embedded AWS (default: the one in use, else local)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"for up (default {DEFAULT_PORT}; 0: any free)")
+    parser.add_argument(
+        "--iam",
+        choices=["enforce", "report", "off"],
+        default="enforce",
+        help="for up: what becomes of requests that IAM does not allow: refused (default), noted in denied.log and"
+        " answered, or not looked at",
+    )
     parser.add_argument("--yes", action="store_true", help="for reset: do not ask")
 
 
@@ -54,7 +61,7 @@ def _running(arguments: argparse.Namespace) -> home.Running:
 
 def up(arguments: argparse.Namespace, console: Console) -> int:
     """Start and install."""
-    running = embedded.start(folder_of(arguments), console, port=arguments.port)
+    running = embedded.start(folder_of(arguments), console, port=arguments.port, authorization=arguments.iam)
     embedded.install(running, console)
     return info(arguments, console)
 
@@ -63,22 +70,27 @@ def info(arguments: argparse.Namespace, console: Console) -> int:
     """Tell how to reach it."""
     running = _running(arguments)
     outputs = embedded.outputs(running)
+    denied = home.denials(running)
     document = {
         "endpoint": running.endpoint,
         "home": str(running.home),
         "pid": running.pid,
         "region": running.region,
         "accounts": running.accounts,
+        "authorization": running.authorization,
+        "denied": len(denied),
         **outputs,
     }
     accounts = "\n".join(
         f"  {name:13} {account}   (use it as AWS_ACCESS_KEY_ID)" for name, account in running.accounts.items()
     )
+    last = f", the last: {denied[-1]}" if denied else ""
     text = (
         f"endpoint       {running.endpoint}   (export AWS_ENDPOINT_URL={running.endpoint})\n"
         f"API            {outputs.get('ApiUrl', 'not installed')}\n"
         f"config bucket  {outputs.get('ConfigBucket', '-')}\n"
         f"assets bucket  {outputs.get('AssetsBucket', '-')}\n"
+        f"IAM            {running.authorization}; {len(denied) or 'no'} requests denied{last}\n"
         f"state          {running.home}\naccounts\n{accounts}"
     )
     console.data(document, text)

@@ -5,7 +5,6 @@ for each. moto moves its internals between patch releases, so there are few of t
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 import threading
@@ -34,7 +33,7 @@ from moto.core.request import (
     environ_key_for_header,
     should_preserve_original_header_name,
 )
-from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.iam.access_control import PermissionResult
 from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -152,22 +151,9 @@ def _write_no_access_log(backend: Any, request: Any, bucket_name: str) -> None:
     del backend, request, bucket_name
 
 
-_moto_permission = s3.FakeBucket.get_permission
-
-
-def _permission(bucket: Any, action: str, resource: str) -> Any:
-    """What the bucket's policy says, by its statements without a condition alone.
-
-    moto does not read conditions: "deny what came without TLS" would deny everything.
-    """
-    if bucket.policy is None:
-        return _moto_permission(bucket, action, resource)
-    policy = json.loads(bucket.policy)
-    statements = policy.get("Statement", [])
-    plain = [one for one in (statements if isinstance(statements, list) else [statements]) if "Condition" not in one]
-    if not plain:
-        return PermissionResult.NEUTRAL
-    return IAMPolicy(json.dumps({**policy, "Statement": plain})).is_action_permitted(action, resource)
+def _permission(bucket: Any, action: str, resource: str) -> Any:  # noqa: ARG001  moto's signature
+    """Bucket policies are evaluated before moto sees a request; its own reading knows no principals or conditions."""
+    return PermissionResult.NEUTRAL
 
 
 _moto_set_delete_marker = s3.S3Backend._set_delete_marker
