@@ -25,6 +25,17 @@ class Workbench:
         self.walk.client("s3", account).create_bucket(Bucket=name)
         return name
 
+    def share(self, account: str, bucket: str, *accounts: str) -> None:
+        """Let roles of other accounts read and write a bucket, as far as their own policies do."""
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": list(accounts)},
+            "Action": ["s3:GetObject", "s3:ListBucket", "s3:PutObject"],
+            "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.walk.client("s3", account).put_bucket_policy(Bucket=bucket, Policy=policy)
+
     def keys(self, account: str, bucket: str, prefix: str = "") -> list[str]:
         """The keys that begin so."""
         found = self.walk.client("s3", account).list_objects_v2(Bucket=bucket, Prefix=prefix)

@@ -85,7 +85,7 @@ def old_form(bench: Workbench, **changes: str) -> dict[str, Any]:
 
 
 def test_the_old_form_predicts(bench: Workbench) -> None:
-    bench.bucket(HUB, "old-form")
+    bench.share(HUB, bench.bucket(HUB, "old-form"), DEV, PROD)
     data = (bench.walk.folder / "test.csv").read_bytes()
     bench.walk.client("s3").put_object(Bucket="old-form", Key="in/rows.csv", Body=data)
     body = old_form(bench)
