@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.local.conftest import Aws
+
 HUB, DEV = "111111111111", "222222222222"
 TOPIC = f"arn:aws:sns:us-east-1:{HUB}:drift"
 ARN = f"arn:aws:cloudwatch:us-east-1:{DEV}:alarm:drift"
@@ -300,3 +302,23 @@ def test_a_stack_makes_an_alarm_that_goes_off(tower: Tower) -> None:
     assert len(until(tower.notified)) == 1
     cloudformation.delete_stack(StackName="s")
     until(lambda: tower.cloudwatch.describe_alarms()["MetricAlarms"] == [])
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_topic_of_another_account_must_allow_it(tmp_path: Any, allowed: bool) -> None:
+    aws = Aws(tmp_path / "home", authorization="enforce")
+    try:
+        tower = Tower(aws, policy=allowed)
+        _ring(tower, allowed)
+    finally:
+        aws.stop()
+
+
+def _ring(tower: Tower, allowed: bool) -> None:
+    tower.put()
+    tower.measure(3)
+    asked = {"AlarmName": "drift", "HistoryItemType": "Action"}
+    (entry,) = until(lambda: tower.cloudwatch.describe_alarm_history(**asked)["AlarmHistoryItems"])
+    assert entry["HistorySummary"].startswith("Successfully" if allowed else "Failed to execute action")
+    assert ("SNS:Publish" in entry["HistoryData"].replace("sns:", "SNS:")) is not allowed
+    assert len(tower.notified()) == allowed

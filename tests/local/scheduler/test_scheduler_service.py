@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from orchestrator.local.store import Key, Store
+from tests.local.conftest import Aws
 
 HUB = "111111111111"
 ROLE = f"arn:aws:iam::{HUB}:role/scheduler"
@@ -314,3 +315,23 @@ def test_a_firing_that_was_cut_off_is_made_again_under_its_id(diary: Diary) -> N
     until(lambda: aws.world.store.get(firing) is None)
     assert len(client.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]) == 1
     assert diary.received(dead) == []
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_a_target_is_started_with_the_permissions_of_the_role(tmp_path: Any, granted: bool) -> None:
+    aws = Aws(tmp_path / "home", authorization="enforce")
+    try:
+        diary = Diary(aws)
+        dead = diary.sqs.create_queue(QueueName="dead")["QueueUrl"]
+        letters = f"{diary.queue[:-1]}dead"
+        allowed = [letters, diary.queue] if granted else [letters]
+        statement = {"Effect": "Allow", "Action": ["sqs:GetQueueUrl", "sqs:SendMessage"], "Resource": allowed}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        aws.client("iam").put_role_policy(RoleName="scheduler", PolicyName="p", PolicyDocument=policy)
+        diary.put(Target={"DeadLetterConfig": {"Arn": letters}})
+        diary.advance(HOUR)
+        assert len(diary.received()) == granted
+        codes = [letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] for letter in diary.received(dead)]
+        assert codes == ([] if granted else ["AccessDenied"])
+    finally:
+        aws.stop()
