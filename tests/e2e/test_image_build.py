@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 import zipfile
 from typing import Any
 
@@ -30,6 +31,13 @@ def context(program: str) -> bytes:
     with zipfile.ZipFile(buffer, "w") as packed:
         for name, text in (("Dockerfile", "FROM python:3.12-slim\nCOPY serve.py /opt/\n"), ("serve.py", program)):
             packed.writestr(zipfile.ZipInfo(name), text)
+    return buffer.getvalue()
+
+
+def model() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
+        packed.addfile(tarfile.TarInfo("weights"))
     return buffer.getvalue()
 
 
@@ -104,6 +112,46 @@ def test_an_upload_starts_a_run_that_builds_what_is_new(builder: Builds, program
     results = next(each for each in state if each["actionName"] == "Results-image-build")["output"]["outputVariables"]
     assert results["ImageUri"] == f"{REPOSITORY}@{image['imageId']['imageDigest']}"
     assert results["TaggedImageUri"] == f"{REPOSITORY}:Tree"
+
+
+def test_an_endpoint_is_rehearsed_with_the_image_of_the_same_workload(builder: Builds) -> None:
+    s3 = builder.bench.walk.client("s3")
+    s3.put_object(Bucket=builder.bench.assets, Key="models/churn/model.tar.gz", Body=model())
+    body = {
+        "version": 2,
+        "model_name": "served",
+        "stages": [{"name": "dev", "account": HUB, "approval": False}],
+        "pipelines": [
+            {
+                "name": "image",
+                "pipeline_type": "image_build",
+                "source": "docker/algo.zip",
+                "repository": "served/models",
+                "create_repository": True,
+                "tag": "1",
+            },
+            {
+                "name": "endpoint",
+                "pipeline_type": "realtime_inference",
+                "model_data": "models/churn/model.tar.gz",
+                "image": {"from": "image"},
+                "instance_type": "ml.m5.large",
+            },
+        ],
+    }
+    builder.settings(engine="none", rehearse=["*/served/*"])
+    project = "mlops-pipeline-served-workload"
+    states = builder.bench.run(body, project)
+    assert set(states.values()) == {"Succeeded"}, (states, project_status(builder.aws, project).failure)
+    (endpoint,) = project_status(builder.aws, project).endpoints
+    sagemaker = builder.bench.walk.client("sagemaker")
+    variant = sagemaker.describe_endpoint(EndpointName=endpoint.name)["ProductionVariants"][0]
+    ecr = builder.bench.walk.client("ecr")
+    (image,) = ecr.batch_get_image(repositoryName="served/models", imageIds=[{"imageTag": "1"}])["images"]
+    uri = f"{HUB}.dkr.ecr.us-east-1.amazonaws.com/served/models@{image['imageId']['imageDigest']}"
+    assert variant["DeployedImages"][0]["SpecifiedImage"] == uri
+    list(remove(builder.aws, project, confirmed=True))
+    assert ecr.describe_repositories(repositoryNames=["served/models"])["repositories"], "images outlive the pipeline"
 
 
 def test_a_taken_tag_is_told_before_anything_is_built(builder: Builds) -> None:

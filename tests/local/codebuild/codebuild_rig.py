@@ -125,6 +125,13 @@ class Rig:
             time.sleep(0.05)
         return found
 
+    def reach(self, build: str, phase: str, seconds: float = 30) -> None:
+        """Wait until the build is in the phase."""
+        deadline = time.monotonic() + seconds
+        while (found := self.look(build))["currentPhase"] != phase:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+
     def run(self, project: str, **overrides: Any) -> dict[str, Any]:
         """Start a build and wait for it."""
         return self.wait(self.codebuild.start_build(projectName=project, **overrides)["build"]["id"])
