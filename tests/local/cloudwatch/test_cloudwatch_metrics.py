@@ -158,3 +158,11 @@ def test_questions_that_are_refused(cloudwatch: Any) -> None:
     query = [{"Id": "sum", "Expression": "m1 + m2"}]
     assert "Expression" in refusal(lambda: cloudwatch.get_metric_data(MetricDataQueries=query, **times))[1]
     assert refusal(cloudwatch.list_dashboards)[0] == "UnsupportedOperation"
+
+
+def test_the_namespaces_of_aws_belong_to_its_services(shared: Any) -> None:
+    endpoints = shared.world.acting_as("sagemaker.amazonaws.com").client("cloudwatch", "888888888888", "us-east-1")
+    put(endpoints, {"Value": 1}, namespace="AWS/SageMaker")
+    own = shared.world.client("cloudwatch", "888888888888", "us-east-1")
+    assert len(own.list_metrics(Namespace="AWS/SageMaker")["Metrics"]) == 1
+    assert refusal(lambda: put(own, {"Value": 1}, namespace="AWS/SageMaker"))[0] == "InvalidParameterValue"
