@@ -41,6 +41,21 @@ def test_pytorch_runs_where_torch_is() -> None:
     assert container.runs or "pip install torch" in container.reason
 
 
+@pytest.mark.parametrize("image", [
+    "111111111111.dkr.ecr.us-east-1.amazonaws.com/mlops-monitoring:3.0.0",
+    "111111111111.dkr.ecr.eu-west-1.amazonaws.com/team/prefix-monitoring@sha256:0123",
+])  # fmt: skip
+def test_the_monitoring_image_processes_and_does_nothing_else(image: str) -> None:
+    container = identify(image, "process", {})
+    assert (container.kind, container.argv) == ("monitoring", ("python3", "-m", "orchestrator.runtime.monitoring"))
+    assert not identify(image, "serve", {}).runs and not identify(image, "train", {}).runs
+
+
+def test_images_of_frameworks_process_with_the_program_they_are_told() -> None:
+    container = identify("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1", "process", {})
+    assert (container.kind, container.argv) == ("xgboost", ())
+
+
 def test_a_registered_command_goes_first(tmp_path: Path) -> None:
     path = tmp_path / "images.json"
     assert registrations(path) == {}

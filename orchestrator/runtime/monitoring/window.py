@@ -110,7 +110,7 @@ def fetch(s3: Any, monitor: Monitor, wanted: Hours, folder: Path) -> Fetched:
     captured, labelled = folder / "captured", folder / "ground_truth"
     captured.mkdir(parents=True)
     labelled.mkdir()
-    _check_room([*calls, *labels], folder)
+    check_room([*calls, *labels], folder)
     store.bring(calls, captured, endpoint)
     if truths:
         truths.bring(labels, labelled)
@@ -121,7 +121,8 @@ def fetch(s3: Any, monitor: Monitor, wanted: Hours, folder: Path) -> Fetched:
     return Fetched(captured, labelled if truths else None, len(calls), len(labels), remark)
 
 
-def _check_room(items: Sequence[Item], folder: Path) -> None:
+def check_room(items: Sequence[Item], folder: Path) -> None:
+    """Raise DiskTooSmall when the objects do not fit on the folder's disk."""
     needed, free = sum(item.size for item in items), shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:
         raise DiskTooSmall(
