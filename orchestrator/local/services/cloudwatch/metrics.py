@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrator.local.credentials import SERVICE_TOKEN
-from orchestrator.local.credentials import SERVICE_TOKEN
 from orchestrator.local.service import Call, Service, ServiceError
 from orchestrator.local.services.cloudwatch.series import MINUTE_SECONDS, Points, Series, metric_id, within
 from orchestrator.local.services.cloudwatch.statistics import Aggregate, known
@@ -149,11 +148,6 @@ def _is_wanted(metric: Document, parameters: Document) -> bool:
             for one in parameters.get("Dimensions", [])
         )
     )
-
-
-def _is_of_aws(call: Call) -> bool:
-    """Whether a service of the embedded AWS itself calls."""
-    return call.headers.get("x-amz-security-token", "").startswith(SERVICE_TOKEN)
 
 
 def _invalid(message: str) -> ServiceError:
