@@ -150,5 +150,34 @@ def _sagemaker(aws: Aws, place: Place, operation: str, **parameters: str) -> dic
     return aws.call("sagemaker", operation, account=place.account, region=place.region, **parameters)
 
 
-CHECKS: Mapping[str, Callable[[Aws, Place, str], Verdict]] = {"AWS::SageMaker::Endpoint": _endpoint}
+# ---- schedules ----
+
+
+def _schedule(aws: Aws, place: Place, name: str) -> Verdict:
+    """CloudFormation makes a schedule switched off, and the run lets it go; it must be what the stack wants by now."""
+    try:
+        state = aws.call("scheduler", "get_schedule", account=place.account, region=place.region, Name=name)["State"]
+    except AwsFailed as error:
+        if error.code in NOT_PRESENT:
+            return Verdict((f"Schedule {name} does not exist, though stack {place.stack} holds it.",), checked=(name,))
+        raise
+    wanted = _output(aws, place, "ScheduleState")
+    if wanted and state != wanted:
+        problem = f"Schedule {name} is {state}, but the stack wants it {wanted}: someone changed it past the stack."
+        return Verdict((problem,), checked=(name,))
+    return Verdict(checked=(name,))
+
+
+def _output(aws: Aws, place: Place, key: str) -> str:
+    answer = aws.call(
+        "cloudformation", "describe_stacks", account=place.account, region=place.region, StackName=place.stack
+    )
+    outputs = answer["Stacks"][0].get("Outputs", [])
+    return next((str(each["OutputValue"]) for each in outputs if each["OutputKey"] == key), "")
+
+
+CHECKS: Mapping[str, Callable[[Aws, Place, str], Verdict]] = {
+    "AWS::SageMaker::Endpoint": _endpoint,
+    "AWS::Scheduler::Schedule": _schedule,
+}
 """A check for each resource type whose stack may claim more than is true."""

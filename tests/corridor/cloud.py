@@ -163,7 +163,7 @@ class Cloud:
         """Place a stack as if it had come to be."""
         kept = {
             key: members[key]
-            for key in ("Tags", "Parameters", "TemplateBody", "TemplateURL", "Resources")
+            for key in ("Tags", "Parameters", "Outputs", "TemplateBody", "TemplateURL", "Resources")
             if key in members
         }
         stack_id = members.get("StackId", f"arn:aws:cloudformation:{REGION}:{account}:stack/{name}/0")

@@ -122,3 +122,29 @@ def test_a_stack_without_endpoints_is_its_own_word(cloud: Cloud) -> None:
     cloud.stacks[DEV, "s"]["Resources"] = [resource("AWS::IAM::Role", "role")]
     verdict = verify(cloud.aws(), DEV, REGION, "s")
     assert verdict.true and verdict.checked == ()
+
+
+# ---- schedules ----
+
+
+@pytest.fixture
+def monitored() -> Cloud:
+    """A stack in dev with the schedule of a monitor, which runs."""
+    made = Cloud()
+    schedule = resource("AWS::Scheduler::Schedule", "mlops-pipeline-watch")
+    outputs = [{"OutputKey": "ScheduleState", "OutputValue": "ENABLED"}]
+    made.put_stack("s", "CREATE_COMPLETE", DEV, Resources=[schedule], Outputs=outputs)
+    made.answers["scheduler.get_schedule"] = {"Name": "mlops-pipeline-watch", "State": "ENABLED"}
+    return made
+
+
+def test_a_schedule_that_runs_is_true(monitored: Cloud) -> None:
+    verdict = verify(monitored.aws(), DEV, REGION, "s")
+    assert verdict.true and verdict.checked == ("mlops-pipeline-watch",)
+
+
+def test_a_schedule_that_is_switched_off_or_gone_is_told(monitored: Cloud) -> None:
+    monitored.answers["scheduler.get_schedule"] = {"Name": "mlops-pipeline-watch", "State": "DISABLED"}
+    assert "is DISABLED, but the stack wants it ENABLED" in problems(monitored)
+    monitored.answers["scheduler.get_schedule"] = refusing("ResourceNotFoundException")
+    assert "Schedule mlops-pipeline-watch does not exist" in problems(monitored)

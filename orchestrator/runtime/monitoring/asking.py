@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from orchestrator.runtime.monitoring import own_calls
 from orchestrator.runtime.monitoring.attributes import Attribute, attribute, csv_rows, json_documents, json_rows
 from orchestrator.runtime.monitoring.clients import refusals
 from orchestrator.runtime.monitoring.failures import InputUnreadable, MonitoringError
@@ -90,7 +91,11 @@ class Endpoint:
     def _ask(self, body: bytes) -> str:
         with refusals(f"Asking the endpoint {self._name}", "sagemaker:InvokeEndpoint", f"endpoint/{self._name}"):
             answer = self._runtime.invoke_endpoint(
-                EndpointName=self._name, ContentType=self._content_type, Accept=self._accept, Body=body
+                EndpointName=self._name,
+                ContentType=self._content_type,
+                Accept=self._accept,
+                InferenceId=own_calls.inference_id(),
+                Body=body,
             )
             data: bytes = answer["Body"].read()
         return data.decode("utf-8", errors="replace")
@@ -105,10 +110,11 @@ class Endpoint:
                 rows = [row for document in documents for row in self._json_rows(document, whole)]
             return [[float(value) for value in _flat(self._picked(row))] for row in rows]
         except (ValueError, TypeError, IndexError, KeyError) as error:
+            # What it answered is data and stays out of logs and messages.
             raise AnswerUnreadable(
-                f"The endpoint {self._name} answered what holds no scores: {payload[:100]!r} ({error}).",
+                f"The endpoint {self._name} answered what holds no scores as {self._accept} ({type(error).__name__}).",
                 hint="Check accept_type and model_scores of the settings.",
-            ) from error
+            ) from None
 
     def _json_rows(self, document: Any, expected: int | None) -> list[Any]:
         wanted = self._scores

@@ -26,7 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from orchestrator.runtime.monitoring import definition, emission, kinds, window
+from orchestrator.runtime.monitoring import definition, emission, kinds, own_calls, window
 from orchestrator.runtime.monitoring.clients import client
 from orchestrator.runtime.monitoring.command import Result, noticed
 from orchestrator.runtime.monitoring.failures import InputMissing, MonitoringError
@@ -86,7 +86,7 @@ def _analyze(monitor: definition.Monitor, root: Path, until: str | None) -> Resu
     hours = window.hours(at, monitor.window_hours, monitor.delay_hours)
     with tempfile.TemporaryDirectory(prefix="window-") as folder:
         fetched = window.fetch(client("s3"), monitor, hours, Path(folder) / "window")
-        if fetched.calls:
+        if fetched.calls and own_calls.leave_out(fetched.captured):
             looked_at = kinds.Window(fetched.captured, fetched.ground_truth, header=False)
             kind = kinds.find(monitor.told.monitor)
             made: kinds.Result = kind.analyze(looked_at, baseline, monitor.told, _predict(monitor))
@@ -147,10 +147,17 @@ def _said(made: kinds.Result, hours: window.Hours) -> str:
     if not count:
         seen = f"{made.rows:,} rows, no violations" if made.rows else "no captured calls, no violations"
         return f"{COMPLETED}: {seen}, {hours}."
-    named = [f"{each.get('feature_name')} {each.get('constraint_check_type')}" for each in made.violations[:EXAMPLES]]
+    named = [_named(each) for each in made.violations[:EXAMPLES]]
     more = f" and {count - EXAMPLES} more" if count > EXAMPLES else ""
     plural = "s" if count > 1 else ""
     return f"{VIOLATED}: {count} violation{plural} in {made.rows:,} rows, {hours}: {', '.join(named)}{more}."
+
+
+def _named(violation: Mapping[str, Any]) -> str:
+    what = next(
+        (violation[key] for key in ("feature_name", "metric_name", "metric", "facet") if violation.get(key)), ""
+    )
+    return f"{what} {violation.get('constraint_check_type')}".strip()
 
 
 def _document(made: kinds.Result, paths: Sequence[Path]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.runtime.monitoring import definition, emission, window
+from orchestrator.runtime.monitoring import definition, emission, own_calls, window
 from orchestrator.runtime.monitoring.__main__ import main
 from orchestrator.runtime.monitoring.asking import AnswerUnreadable, Endpoint
 from orchestrator.runtime.monitoring.failures import InputMissing, InputUnreadable
@@ -150,6 +150,21 @@ def test_csv_rows_are_asked_about_in_batches() -> None:
     assert len(runtime.requests) == 3
     assert runtime.requests[0]["ContentType"] == runtime.requests[0]["Accept"] == "text/csv"
     assert runtime.requests[0]["Body"].splitlines()[1] == b"1,0.5,,"
+
+
+def test_our_own_calls_are_marked_and_left_out_of_the_window(tmp_path: Path) -> None:
+    runtime = Recorder(sums)
+    Endpoint(runtime, "e", {})([[1, 2]])
+    (mark,) = {request["InferenceId"] for request in runtime.requests}
+    ours, theirs = ({"eventMetadata": {"eventId": "1", "inferenceId": each}} for each in (mark, "order-7"))
+    broken = f"{own_calls.MARK} in a line that is no call"
+    both, only = tmp_path / "hour/both.jsonl", tmp_path / "hour/only.jsonl"
+    both.parent.mkdir()
+    both.write_text("\n".join([json.dumps(ours), json.dumps(theirs), broken]))
+    only.write_text(json.dumps(ours) + "\n")
+    assert own_calls.leave_out(tmp_path) == 1
+    assert not only.exists() and both.read_text() == f"{json.dumps(theirs)}\n{broken}"
+    assert own_calls.leave_out(tmp_path) == 1
 
 
 def instances(body: bytes) -> str:
