@@ -57,7 +57,7 @@ def program(job: Job, folder: Path, base: str) -> Program:
         words = [_led(word, base) for word in words]
     if Path(words[0]).name in ("python", "python3"):
         words[0] = sys.executable
-    own = not job.entrypoint and any(word.startswith(OWN) for word in job.command)
+    own = any(word.startswith(OWN) for word in words)
     return Program(words, {"PYTHONPATH": str(PACKAGE_ROOT)} if own else {})
 
 
