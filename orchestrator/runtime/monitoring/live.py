@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import polars as pl
 
 from orchestrator.runtime.monitoring.calls import Wanted, read_calls
-from orchestrator.runtime.monitoring.columns import Kinds
+from orchestrator.runtime.monitoring.columns import Kind, Kinds
 from orchestrator.runtime.monitoring.failures import InputUnreadable
 from orchestrator.runtime.monitoring.findings import Findings
 from orchestrator.runtime.monitoring.kinds import Window
@@ -23,6 +23,11 @@ def peeked(source: Source) -> tuple[pl.DataFrame, Kinds]:
     """
     aside = replace(source, kinds=Kinds(), findings=Findings())
     return next(iter(aside.batches())).frame, aside.kinds
+
+
+def kinds_of(document: Mapping[str, str]) -> Kinds:
+    """What a baseline says its columns hold."""
+    return Kinds({name: Kind(kind) for name, kind in document.items()})
 
 
 def plain(window: Window, wanted: Wanted, findings: Findings) -> Source | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from orchestrator.runtime.monitoring.bias.formulas import POSITIVE
 from orchestrator.runtime.monitoring.bias.predicting import OUTCOME, PREDICTED
 from orchestrator.runtime.monitoring.bias.settings import Facet, number_of, text_of
 from orchestrator.runtime.monitoring.bias.tables import Cell, Counts, View
-from orchestrator.runtime.monitoring.columns import Kind, Kinds, as_numbers, as_texts
+from orchestrator.runtime.monitoring.columns import Kind, as_numbers, as_texts
 from orchestrator.runtime.monitoring.failures import InputUnreadable
 from orchestrator.runtime.monitoring.merging import references
 
@@ -193,8 +193,3 @@ class Counting:
 
 def _is(code: str | None, wanted: int | None) -> bool:
     return wanted is None or code == str(wanted)
-
-
-def kinds_of(document: Mapping[str, str]) -> Kinds:
-    """What a baseline says its columns hold."""
-    return Kinds({name: Kind(kind) for name, kind in document.items()})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 
+from orchestrator.runtime.monitoring.answers import answered, batch_rows
 from orchestrator.runtime.monitoring.attributes import Attribute, attribute
 from orchestrator.runtime.monitoring.bias.formulas import ABSENT
 from orchestrator.runtime.monitoring.bias.settings import Answer, BiasSettings
@@ -17,8 +17,6 @@ from orchestrator.runtime.monitoring.kinds import Predict
 
 OUTCOME, PREDICTED = "@outcome", "@predicted"
 SCORE = "@score"
-BATCH_CELLS = 50_000
-"""Values sent to the model in one request."""
 
 
 def wanted(settings: BiasSettings, names: Sequence[str], kinds: Kinds) -> Wanted:
@@ -102,28 +100,10 @@ def answers_there(frame: pl.DataFrame) -> bool:
 def asked(features: pl.DataFrame, predict: Predict, settings: BiasSettings) -> pl.Series:
     """``@predicted`` of rows by asking the model. Raises ModelFailed when it does not answer as it should."""
     rows, found = features.rows(), []
-    step = max(1, BATCH_CELLS // max(1, features.width))
+    step = batch_rows(features.width)
     for start in range(0, len(rows), step):
         found += answered(predict, rows[start : start + step], start)
     return outcomes(_as_frame(found, settings.answer), settings)[PREDICTED]
-
-
-def answered(predict: Predict, rows: Sequence[Sequence[Any]], start: int) -> list[list[float]]:
-    """The model's answer for each row. Raises ModelFailed that says at which row it failed, and how."""
-    try:
-        found = predict(rows)
-    except Exception as error:
-        hint = getattr(error, "hint", "") or "Look at the endpoint's log."
-        raise ModelFailed(
-            f"The model failed at rows {start + 1:,} to {start + len(rows):,}: {error}",
-            hint=f"{hint} Nothing was written.",
-        ) from error
-    if len(found) != len(rows) or any(not each for each in found):
-        raise ModelFailed(
-            f"The model answered {len(found):,} rows for the {len(rows):,} it was asked about.",
-            hint="It must answer one row of scores for each.",
-        )
-    return found
 
 
 def _as_frame(rows: Sequence[Sequence[float]], answer: Answer) -> pl.DataFrame:

@@ -24,7 +24,7 @@ import polars as pl
 from orchestrator.runtime.monitoring.analysis import REPORT, VIOLATIONS
 from orchestrator.runtime.monitoring.bias import chance, comparison, documents, predicting
 from orchestrator.runtime.monitoring.bias.chance import Outcome
-from orchestrator.runtime.monitoring.bias.counting import Counting, cut, kinds_of
+from orchestrator.runtime.monitoring.bias.counting import Counting, cut
 from orchestrator.runtime.monitoring.bias.documents import ANALYSIS, CONSTRAINTS, Baseline
 from orchestrator.runtime.monitoring.bias.flipping import Flips
 from orchestrator.runtime.monitoring.bias.page import page as drawn
@@ -33,7 +33,7 @@ from orchestrator.runtime.monitoring.documents import load
 from orchestrator.runtime.monitoring.failures import InputUnreadable
 from orchestrator.runtime.monitoring.findings import Findings
 from orchestrator.runtime.monitoring.kinds import Definition, Predict, Result, Window
-from orchestrator.runtime.monitoring.live import live_rows, peeked
+from orchestrator.runtime.monitoring.live import kinds_of, live_rows, peeked
 from orchestrator.runtime.monitoring.merging import labelled_table
 from orchestrator.runtime.monitoring.reading import Source
 
