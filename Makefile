@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo test nightly check lint types package bench clean schema expected synth
+.PHONY: demo test gates nightly check lint types package bench clean schema expected synth
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +31,18 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test check
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m tests.fidelity.ledger
+
+$(VENV)/.installed-gates: $(VENV)/.installed-test
+	@echo "▸ installing what the gates need"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,monitoring,test,cdk,gates]'
+	@touch $@
+
+.venv-checkov/bin/checkov:
+	@echo "▸ installing checkov, which needs an environment of its own"
+	@$(PYTHON) -m venv .venv-checkov && .venv-checkov/bin/pip install --quiet --disable-pip-version-check 'checkov>=3.3'
+
+gates: $(VENV)/.installed-gates .venv-checkov/bin/checkov
+	@$(BIN)/python -m tests.gates
 
 nightly: $(VENV)/.installed-test
 	@MLOPS_PROPERTY_EXAMPLES=300 MLOPS_MUTATIONS=5000 MLOPS_FUZZ_EXAMPLES=200 \

@@ -56,6 +56,7 @@ setup(
         "monitoring": ["polars>=2.1", "numpy>=2.0"],
         "pytorch": ["torch>=2.6"],
         "cdk": ["aws-cdk-lib>=2.275,<3", "constructs>=10.4,<11"],
+        "gates": ["cdk-nag>=3.0", "bandit>=1.9"],
         "test": [
             "pytest>=8.3",
             "pytest-xdist>=3.6",

@@ -1,0 +1,106 @@
+"""Every gate over every template: ``python -m tests.gates`` (``make gates``).
+
+It fails when a tool says something that is not acknowledged, when an acknowledgement is needed no more, when too few
+of the seeded defects are caught, or when ``docs/gates.md`` is not what it would write; ``--write`` writes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.blueprints.walking import ROOT
+from tests.gates import tools
+from tests.gates.audit import audit
+from tests.gates.defects import DEFECTS, caught
+from tests.gates.findings import Finding
+from tests.gates.page import page
+from tests.gates.subjects import Subject, subjects
+
+PAGE = ROOT / "docs" / "gates.md"
+ACKNOWLEDGED = Path(__file__).parent / "acknowledged.yaml"
+LEAST_CAUGHT = 0.96
+
+
+def iam_audit(given: Sequence[Subject]) -> list[Finding]:
+    """The IAM audit of every template."""
+    return [finding for subject in given for finding in audit(subject)]
+
+
+FAST: Sequence[Callable[[Sequence[Subject]], list[Finding]]] = (
+    tools.cfn_lint,
+    tools.cloudformation_validator,
+    iam_audit,
+    tools.checkov,
+)
+
+
+def acknowledged(findings: Sequence[Finding]) -> tuple[list[Finding], list[dict[str, Any]]]:
+    """The findings that nobody has answered, and the acknowledgements with how many findings each answers."""
+    entries = [{**each, "findings": 0} for each in yaml.safe_load(ACKNOWLEDGED.read_text())]
+    left = []
+    for finding in findings:
+        for entry in entries:
+            fits = re.fullmatch(entry["rule"], finding.rule) and re.fullmatch(
+                entry.get("subject", ".*"), finding.subject
+            )
+            if entry["tool"] == finding.tool and fits:
+                entry["findings"] += 1
+                break
+        else:
+            left.append(finding)
+    return left, entries
+
+
+def kills(given: Sequence[Subject], base: Sequence[Finding]) -> dict[str, set[str]]:
+    """Defect -> the gates that catch it."""
+    by_name = {subject.name: subject for subject in given}
+    seeded = {defect.name: defect.seeded(by_name) for defect in DEFECTS}
+    found = [finding for tool in FAST for finding in tool(list(seeded.values()))]
+    return {each.name: caught(base, found, each.subject, seeded[each.name].name) for each in DEFECTS}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the gates; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.gates", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write docs/gates.md")
+    arguments = parser.parse_args(argv)
+    given, base, began = subjects(), [], time.time()
+    print(f"{len(given)} templates", flush=True)
+    for tool in (*FAST, tools.cdk_nag, lambda _: tools.bandit()):
+        found = tool(given)
+        name = getattr(tool, "__name__", "bandit").replace("<lambda>", "bandit")
+        print(f"  {name:26} {len(found):4} findings  {time.time() - began:5.0f} s", flush=True)
+        base += found
+    left, entries = acknowledged(base)
+    killed = kills(given, base)
+    survivors = [name for name, by in killed.items() if not by]
+    print(f"  {len(killed) - len(survivors)} of {len(killed)} seeded defects caught", flush=True)
+    text = page(given, base, left, entries, killed)
+    if arguments.write:
+        PAGE.write_text(text)
+    problems = [f"not acknowledged: {finding}" for finding in left]
+    problems += [
+        f"acknowledged, and nothing says it: {entry['tool']} {entry['rule']}"
+        for entry in entries
+        if not entry["findings"]
+    ]
+    if len(killed) - len(survivors) < LEAST_CAUGHT * len(killed):
+        problems.append(f"too many defects pass: {', '.join(survivors)}")
+    if not PAGE.exists() or PAGE.read_text() != text:
+        problems.append(f"{PAGE.relative_to(ROOT)} is not up to date: python -m tests.gates --write")
+    for problem, count in Counter(problems).items():
+        print(problem + (f" ({count} times)" if count > 1 else ""))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
