@@ -23,8 +23,9 @@ from orchestrator.model import Stage
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
-CONTROL_SECONDS = 900.0
-"""Moving the clock a month of schedules forward takes its time."""
+CONTROL_SECONDS = 14_400.0
+"""Moving the clock a month of schedules forward takes its time, and waiting for their jobs takes more."""
+LONGEST_JOB_SECONDS = 600.0
 OUTPUTS = "installation.json"
 
 
@@ -151,13 +152,15 @@ def link_repository(running: home.Running, path: Path) -> str:
     return name
 
 
-def clock(running: home.Running, seconds: float = 0.0) -> dict[str, Any]:
+def clock(running: home.Running, seconds: float = 0.0, *, wait: bool = False) -> dict[str, Any]:
     """The time in the embedded AWS (``now``, and ``offset`` in seconds), after moving it forward by ``seconds``.
 
-    Raises BadRequest when it cannot be moved so far at once.
+    With ``wait`` it goes on from each stop only when the jobs that run have ended (or after ten minutes). Raises
+    BadRequest when it cannot be moved so far at once.
     """
+    body = {"seconds": seconds, "wait": LONGEST_JOB_SECONDS if wait else 0.0}
     try:
-        return _control(running, "clock/advance", {"seconds": seconds}) if seconds else _control(running, "clock")
+        return _control(running, "clock/advance", body) if seconds else _control(running, "clock")
     except urllib.error.HTTPError as error:
         told = json.loads(error.read() or b"{}").get("message", str(error))
         raise BadRequest(f"The clock stays as it is: {told}", hint="Advance it in several steps.") from error

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DOCUMENT = Key("-", "-", "local", "Clock", "clock")
 LONGEST_ADVANCE_SECONDS = 31 * 86_400.0
 """Of one request: it answers when everything on the way has happened."""
+LONGEST_WAIT_SECONDS = 3600.0
+"""For what runs at one stop."""
+WORKING_PAUSE_SECONDS = 0.05
 SETTLING_SECONDS = 10.0
 """How long the clock stands still for tasks that do not come to rest."""
 
@@ -57,31 +60,40 @@ class Walk:
         self._tasks = tasks
         self._walking = threading.Lock()
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float, patience: float = 0.0) -> None:
         """Move the clock that many seconds further; returns when all that was due on the way was begun.
 
-        What a task begins outside (the process of a job) goes on in the machine's own time.
+        What a task begins outside (the process of a job) goes on in the machine's own time. With ``patience`` the
+        clock stands still at each stop until jobs, builds and calls of state machines have ended, but that many
+        seconds at most.
         """
         with self._walking:
             target = reached = self._clock.now()
             target += seconds
-            self._tasks.settle(SETTLING_SECONDS)
+            self._settle(patience)
             while (due := self._tasks.next_moment(reached)) is not None and due < target:
                 reached = due
-                self._step(due)
-            self._step(target)
+                self._step(due, patience)
+            self._step(target, patience)
 
-    def _step(self, moment: float) -> None:
+    def _step(self, moment: float, patience: float) -> None:
         self._clock.move_to(moment)
+        self._settle(patience)
+
+    def _settle(self, patience: float) -> None:
+        deadline = time.monotonic() + patience
         self._tasks.settle(SETTLING_SECONDS)
+        while self._tasks.works() and time.monotonic() < deadline:
+            time.sleep(WORKING_PAUSE_SECONDS)
+            self._tasks.settle(SETTLING_SECONDS)
 
     def control(self, path: str, method: str, body: dict[str, Any]) -> dict[str, Any]:
-        """``GET /_local/clock`` and ``POST /_local/clock/advance`` with ``{"seconds": 3600}``."""
+        """``GET /_local/clock`` and ``POST /_local/clock/advance`` with ``{"seconds": 3600, "wait": 60}``."""
         match path, method:
             case "", "GET":
                 pass
             case "advance", "POST":
-                self.advance(_seconds(body))
+                self.advance(*_times(body))
             case _:
                 raise ServiceError("NotFound", f"the clock has no local control {method} {path!r}", 404)
         now = self._clock.now()
@@ -89,10 +101,16 @@ class Walk:
         return {"now": moment, "time": now, "offset": self._clock.offset}
 
 
-def _seconds(body: dict[str, Any]) -> float:
-    seconds = body.get("seconds")
-    given = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not given or body.keys() != {"seconds"} or not 0 < float(seconds or 0) <= LONGEST_ADVANCE_SECONDS:
-        allowed = f'{{"seconds": ...}} above 0 and up to {LONGEST_ADVANCE_SECONDS:.0f} (31 days)'
+def _times(body: dict[str, Any]) -> tuple[float, float]:
+    seconds, patience = body.get("seconds", 0), body.get("wait", 0)
+    if (
+        body.keys() - {"seconds", "wait"}
+        or any(isinstance(each, bool) or not isinstance(each, int | float) for each in (seconds, patience))
+        or not 0 < seconds <= LONGEST_ADVANCE_SECONDS
+        or not 0 <= patience <= LONGEST_WAIT_SECONDS
+    ):
+        allowed = (
+            f'{{"seconds": up to {LONGEST_ADVANCE_SECONDS:.0f} (31 days), "wait": up to {LONGEST_WAIT_SECONDS:.0f}}}'
+        )
         raise ServiceError("ValidationException", f"{body!r:.200} cannot advance the clock: it wants {allowed}.")
-    return float(seconds or 0)
+    return float(seconds), float(patience)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from orchestrator.local.store import Key, Store
 
@@ -35,6 +36,7 @@ class Tasks:
         self._now = now
         self._steps: dict[str, Step] = {}
         self._moments: set[str] = set()
+        self._work: set[str] = set()
         self._wake = threading.Condition()
         self._running: set[tuple[str, str]] = set()
         self._again: dict[tuple[str, str], float] = {}
@@ -43,15 +45,18 @@ class Tasks:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="task")
         self._thread = threading.Thread(target=self._dispatch, name="tasks", daemon=True)
 
-    def register(self, kind: str, step: Step, *, by_clock: bool = False) -> None:
+    def register(self, kind: str, step: Step, *, by_clock: bool = False, is_work: bool = False) -> None:
         """Say what a task of this kind does. Must be called before ``start``.
 
         ``by_clock`` says that its time is a moment of the world (a schedule, a wait), at which a clock that is
-        moved forward stops, and not just a pause between two looks.
+        moved forward stops, and not just a pause between two looks. ``is_work`` says that it stands for something
+        that runs and will end by itself, such as a job.
         """
         self._steps[kind] = step
         if by_clock:
             self._moments.add(kind)
+        if is_work:
+            self._work.add(kind)
 
     def schedule(self, kind: str, key: Key, delay: float = 0.0) -> None:
         """Call the kind's step for this key after ``delay`` seconds, or sooner if it was to be called sooner.
@@ -93,13 +98,18 @@ class Tasks:
 
     def next_moment(self, after: float) -> float | None:
         """The next time after ``after`` at which a task that goes by the clock is due, or None."""
-        marks = ", ".join("?" * len(self._moments))
+        found = self._of_kinds("MIN(due)", self._moments, "due > ?", after)
+        return None if found is None else float(found)
+
+    def works(self) -> bool:
+        """Whether anything runs that will end by itself."""
+        return bool(self._of_kinds("COUNT(*)", self._work, "1"))
+
+    def _of_kinds(self, wanted: str, kinds: set[str], condition: str, *values: float) -> Any:
+        marks = ", ".join("?" * len(kinds))
         with self._store.transaction() as database:
-            row = database.execute(
-                f"SELECT MIN(due) FROM tasks WHERE due > ? AND kind IN ({marks})",  # noqa: S608  only question marks
-                (after, *self._moments),
-            ).fetchone()
-        return None if row[0] is None else float(row[0])
+            question = f"SELECT {wanted} FROM tasks WHERE {condition} AND kind IN ({marks})"  # noqa: S608  no input
+            return database.execute(question, (*values, *kinds)).fetchone()[0]
 
     def settle(self, seconds: float) -> bool:
         """Look at the clock again, and wait until no task runs or is due, but that many seconds at most.

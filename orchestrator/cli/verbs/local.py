@@ -37,6 +37,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="for up: what becomes of requests that IAM does not allow: refused (default), noted in denied.log and"
         " answered, or not looked at",
     )
+    parser.add_argument("--wait", action="store_true", help="for clock advance: let the jobs of each hour end first")
     parser.add_argument("--yes", action="store_true", help="for reset: do not ask")
 
 
@@ -142,7 +143,7 @@ def clock(arguments: argparse.Namespace, console: Console) -> int:
             seconds = seconds_of(duration)
         case given:
             raise BadRequest(f"`clock {' '.join(given)}` is not known.", hint="mlops local clock advance 1h")
-    told = embedded.clock(_running(arguments), seconds)
+    told = embedded.clock(_running(arguments), seconds, wait=arguments.wait)
     ahead = timedelta(seconds=round(told["offset"]))
     console.data(told, f"It is {told['now']} in the embedded AWS, {ahead} ahead of this machine.")
     return 0

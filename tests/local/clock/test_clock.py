@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 import urllib.error
@@ -11,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli import home
+from orchestrator.cli.console import Console
+from orchestrator.cli.verbs import local
 from orchestrator.cli.verbs.local import seconds_of
 from orchestrator.errors import BadRequest
-from orchestrator.local.clock import Clock
+from orchestrator.local.clock import Clock, Walk
 from orchestrator.local.store import Key, Store
 from orchestrator.local.tasks import Tasks
 
@@ -42,7 +46,7 @@ def test_it_shows_the_machines_time_until_it_is_moved(aws: Any) -> None:
 
 @pytest.mark.parametrize("body", [
     {}, {"seconds": 0}, {"seconds": -1}, {"seconds": "3600"}, {"seconds": True}, {"seconds": 32 * 86_400},
-    {"seconds": 1, "hours": 1},
+    {"seconds": 1, "hours": 1}, {"seconds": 1, "wait": -1}, {"seconds": 1, "wait": "long"}, {"wait": 1},
 ])  # fmt: skip
 def test_what_is_no_way_forward_is_refused(aws: Any, body: dict[str, Any]) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -124,6 +128,35 @@ def test_tasks_are_due_by_the_clock_and_moments_are_told_from_pauses(store: Stor
     tasks.stop()
 
 
+def test_the_clock_waits_for_what_runs_if_it_is_asked_to(store: Store) -> None:
+    clock = Clock(store)
+    tasks = Tasks(store, now=clock.now)
+    done: list[tuple[str, float]] = []
+    ended = {f"j{number}": time.monotonic() + 0.2 * (number + 1) for number in range(2)}
+
+    def start(key: Key) -> None:
+        done.append(("began", clock.now()))
+        tasks.schedule("job", key)
+
+    def job(key: Key) -> float | None:
+        if time.monotonic() < ended[key.name]:
+            return 0.02
+        done.append(("ended", clock.now()))
+        return None
+
+    tasks.register("moment", start, by_clock=True)
+    tasks.register("job", job, is_work=True)
+    tasks.start()
+    for number in range(2):
+        tasks.schedule("moment", Key("1", "r", "s", "t", f"j{number}"), HOUR * (number + 1))
+    Walk(clock, tasks).advance(3 * HOUR, patience=10)
+    assert [what for what, _ in done] == ["began", "ended", "began", "ended"]
+    assert not tasks.works()
+    tasks.schedule("job", Key("1", "r", "s", "t", "j1"))
+    assert tasks.settle(10) and not tasks.works()
+    tasks.stop()
+
+
 def test_settling_gives_up_on_a_task_that_never_rests(store: Store) -> None:
     tasks = Tasks(store)
     tasks.register("busy", lambda key: time.sleep(0.5))
@@ -152,6 +185,27 @@ def test_durations(text: str, seconds: float) -> None:
 def test_other_durations_are_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="not a duration"):
         seconds_of(text)
+
+
+def test_the_command_tells_the_time_and_moves_it(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLOPS_HOME", str(aws.home.parent))
+    home.activate(aws.home)
+    parser = argparse.ArgumentParser()
+    local.register(parser)
+
+    def told(*words: str) -> str:
+        assert local.run(parser.parse_args(["clock", *words]), Console()) == 0
+        return capsys.readouterr().out
+
+    assert "0:00:00 ahead of this machine" in told()
+    assert "1:30:00 ahead of this machine" in told("advance", "1h30m", "--wait")
+    assert "1:30:00 ahead" in told()
+    with pytest.raises(BadRequest, match="The clock stays as it is"):
+        told("advance", "32d")
+    with pytest.raises(BadRequest, match="is not known"):
+        told("retreat", "1h")
 
 
 def test_captured_calls_lie_under_the_hour_they_were_made_in(aws: Any, tmp_path: Any) -> None:

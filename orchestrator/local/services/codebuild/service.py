@@ -38,7 +38,7 @@ class CodeBuild(Projects):
 
     def register_tasks(self) -> None:
         super().register_tasks()
-        self.tasks.register(TASK, BuildLife(self.world).step)
+        self.tasks.register(TASK, BuildLife(self.world).step, is_work=True)
 
     def StartBuild(self, call: Call, parameters: dict[str, Any]) -> dict[str, Any]:
         check_members("StartBuild", parameters, BUILD)

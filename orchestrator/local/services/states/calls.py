@@ -62,7 +62,7 @@ class Calls:
         self.executions = executions
         self._functions = ThreadPoolExecutor(MOST_FUNCTIONS, thread_name_prefix="states-lambda")
         self._running: set[Key] = set()
-        world.tasks.register(CALL, self._step)
+        world.tasks.register(CALL, self._step, is_work=True)
 
     def recover(self) -> None:
         """Take up again what a dead process was waiting for."""
