@@ -43,6 +43,8 @@ class Endpoint:
         self._accept = _type(settings, "accept_type", self._content_type)
         self._features = str(settings.get("features_attribute") or "")
         scores = settings.get("model_scores")
+        if isinstance(scores, Mapping):  # the SDK's ModelPredictedLabelConfig
+            scores = scores.get("probability", scores.get("label"))
         self._scores: Attribute | None = None if scores in (None, "") else attribute(str(scores))
 
     def __call__(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:

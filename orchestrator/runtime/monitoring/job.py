@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.runtime.monitoring import definition, emission, kinds, own_calls, window
+from orchestrator.runtime.monitoring.brought import brought
 from orchestrator.runtime.monitoring.clients import client
 from orchestrator.runtime.monitoring.command import Result, noticed
 from orchestrator.runtime.monitoring.failures import InputMissing, MonitoringError
@@ -69,7 +70,10 @@ def _baseline(monitor: definition.Monitor, root: Path) -> Result:
         raise InputMissing(f"There is no {folder}.", hint="The job needs the processing input 'data'.")
     names = list(monitor.told.columns) or None
     source = Source(folder, Format(monitor.format), header=monitor.header, names=names)
-    made = kinds.find(monitor.told.monitor).baseline(source, monitor.told, _predict(monitor))
+    kind = kinds.find(monitor.told.monitor)
+    with tempfile.TemporaryDirectory(prefix="settings-") as place:
+        told = brought(kind, monitor.told, lambda: client("s3"), Path(place))
+        made = kind.baseline(source, told, _predict(monitor))
     paths = _write(root / "processing/output", made.files)
     found = f", {len(made.findings)} findings" if made.findings else ""
     said = f"{COMPLETED}: baseline of {made.rows:,} rows{found}."
@@ -89,7 +93,9 @@ def _analyze(monitor: definition.Monitor, root: Path, until: str | None) -> Resu
         if fetched.calls and own_calls.leave_out(fetched.captured):
             looked_at = kinds.Window(fetched.captured, fetched.ground_truth, header=False)
             kind = kinds.find(monitor.told.monitor)
-            made: kinds.Result = kind.analyze(looked_at, baseline, monitor.told, _predict(monitor))
+            (Path(folder) / "settings").mkdir()
+            told = brought(kind, monitor.told, lambda: client("s3"), Path(folder) / "settings")
+            made: kinds.Result = kind.analyze(looked_at, baseline, told, _predict(monitor))
         else:
             made = _nothing(hours)
     paths = _write(root / "processing/output" / hours.folder, made.files)

@@ -45,6 +45,8 @@ from orchestrator.runtime.monitoring.kinds import Definition, Predict, Result, W
 from orchestrator.runtime.monitoring.live import kinds_of, peeked
 from orchestrator.runtime.monitoring.reading import Source
 
+FILES = (("shap_config", "baseline"), ("model_file",))
+"""Settings that may name an object in S3, which a job brings."""
 SHOWN_ROWS = 5
 SUMMARY_ROWS, SUMMARY_CELLS = 4000, 2_000_000
 """The explainer's own baseline is made of so many rows at most."""
