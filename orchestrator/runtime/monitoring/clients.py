@@ -5,7 +5,8 @@ boto3 is imported here, when a job needs it; the command line over local files d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,8 +28,21 @@ def client(service: str, *, read_seconds: float = 60) -> Any:
         from botocore.config import Config
     except ImportError as error:
         raise PackagesMissing("The job needs boto3.", hint="pip install boto3") from error
+    region = region_of(os.environ)
     retries: Any = {"mode": "standard", "total_max_attempts": ATTEMPTS}
-    return boto3.client(service, config=Config(retries=retries, connect_timeout=10, read_timeout=read_seconds))
+    config = Config(retries=retries, connect_timeout=10, read_timeout=read_seconds)
+    return boto3.client(service, region_name=region, config=config)
+
+
+def region_of(environment: Mapping[str, str]) -> str | None:
+    """The region a job runs in: as its variables say it, or as the job's ARN does, which every processing container
+    is told; None leaves it to boto3.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/byoc-config.html
+    """
+    told = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    parts = environment.get("PROCESSING_JOB_ARN", "").split(":")
+    return told or (parts[3] if len(parts) > 3 else None)
 
 
 @contextmanager

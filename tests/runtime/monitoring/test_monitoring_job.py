@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from orchestrator.runtime.monitoring import definition, emission, own_calls, window
 from orchestrator.runtime.monitoring.__main__ import main
 from orchestrator.runtime.monitoring.asking import AnswerUnreadable, Endpoint
+from orchestrator.runtime.monitoring.clients import region_of
 from orchestrator.runtime.monitoring.failures import InputMissing, InputUnreadable
 
 WHOLE = {
@@ -206,6 +207,16 @@ def test_an_answer_that_is_no_scores_is_refused(settings: dict[str, Any], answer
 def test_a_content_type_that_is_not_spoken_is_refused() -> None:
     with pytest.raises(InputUnreadable, match="content_type must be one of"):
         Endpoint(Recorder(), "e", {"content_type": "image/png"})
+
+
+@pytest.mark.parametrize(("environment", "region"), [
+    ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-west-1"),
+    ({"AWS_DEFAULT_REGION": "us-east-1"}, "us-east-1"),
+    ({"PROCESSING_JOB_ARN": "arn:aws:sagemaker:eu-north-1:222222222222:processing-job/j"}, "eu-north-1"),
+    ({}, None),
+])  # fmt: skip
+def test_the_region_is_the_job_s(environment: dict[str, str], region: str | None) -> None:
+    assert region_of(environment) == region
 
 
 def place(tmp_path: Path, document: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
