@@ -20,7 +20,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from orchestrator.blueprint import default_root
-from orchestrator.errors import AwsFailed, Conflict
+from orchestrator.errors import AwsFailed, BadRequest, Conflict
 from orchestrator.model import Stage
 
 HUB_STACK = "mlops-orchestrator"
@@ -28,6 +28,8 @@ STAGE_STACK = "mlops-stage-account"
 SINGLE_ACCOUNT = "single-account.template.json"
 MULTI_ACCOUNT = "multi-account.template.json"
 STAGE_ACCOUNT = "stage-account.template.json"
+UNITS = ("StageUnits", "DevOrgId", "StagingOrgId", "ProdOrgId")
+"""Parameters that make the hub roll out the stages' accounts by a stack set."""
 NO_UPDATES = "No updates are to be performed"
 NEVER_LIVED = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"})
 LONGEST_WAIT_SECONDS = 900.0
@@ -51,6 +53,19 @@ class Accounts:
         return self.sessions[account].client(service, region_name=self.region, endpoint_url=self.endpoint or None)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What CloudFormation will be asked for: the hub's template and its parameters; the code lies where they say.
+
+    ``others`` are the accounts whose stacks are made from here; none when a stack set rolls them out.
+    """
+
+    template: str
+    place: Mapping[str, str]
+    parameters: Mapping[str, str]
+    others: tuple[str, ...]
+
+
 def install(
     accounts: Accounts, stages: Sequence[Stage], package: bytes, options: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -60,11 +75,25 @@ def install(
     ``Architecture`` are this machine's when not given). Raises AwsFailed for what AWS refuses, and Conflict with the
     first failed resource when a stack does not come up.
     """
+    prepared = prepare(accounts, stages, package, options or {})
+    outputs = deploy(accounts, accounts.hub, HUB_STACK, prepared.place, prepared.parameters)
+    body = {"TemplateBody": template_text(STAGE_ACCOUNT)}
+    wanted = stage_parameters(accounts, prepared, outputs)
+    with ThreadPoolExecutor(max(1, len(prepared.others))) as pool:  # each account has a session of its own
+        list(pool.map(lambda account: deploy(accounts, account, STAGE_STACK, body, wanted), prepared.others))
+    return with_local_url(accounts, outputs)
+
+
+def prepare(accounts: Accounts, stages: Sequence[Stage], package: bytes, options: Mapping[str, str]) -> Prepared:
+    """Look whether there is a way into every account, and put code and template where CloudFormation finds them."""
     own = {"name", "account", "region", "approval"}
     described = [{member: getattr(stage, member) for member in sorted(own)} for stage in stages]
-    others = sorted({stage.account for stage in stages} - {accounts.hub})
-    for account in (accounts.hub, *others):
-        accounts.client("cloudformation", account)  # before anything is done: is there a way into every account?
+    others = tuple(sorted({stage.account for stage in stages} - {accounts.hub}))
+    rolled_out = any(options.get(name) for name in UNITS)
+    for account in (accounts.hub, *(() if rolled_out else others)):
+        accounts.client("cloudformation", account)  # before anything is done
+    template = MULTI_ACCOUNT if others else SINGLE_ACCOUNT
+    _check_options(options, template)
     bucket, key = _upload(accounts, "lambda", package, "zip")
     parameters: dict[str, str] = {
         "CodeBucket": bucket,
@@ -73,26 +102,41 @@ def install(
         "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
         "Stages": json.dumps(described, sort_keys=True, separators=(",", ":")),
         "Operators": operator(accounts),
-        **(options or {}),
     }
     if others:
-        parameters.setdefault("StageAccounts", ",".join(others))
-    template = template_text(MULTI_ACCOUNT if others else SINGLE_ACCOUNT)
-    bucket, key = _upload(accounts, "templates", template.encode(), "json")
+        parameters["StageAccounts"] = ",".join(others)
+    bucket, key = _upload(accounts, "templates", template_text(template).encode(), "json")
     suffix = "amazonaws.com.cn" if accounts.region.startswith("cn-") else "amazonaws.com"
     place = {"TemplateURL": f"https://{bucket}.s3.{accounts.region}.{suffix}/{key}"}
-    outputs = _deploy(accounts, accounts.hub, HUB_STACK, place, parameters)
-    wanted = {
+    return Prepared(template, place, {**parameters, **options}, () if rolled_out else others)
+
+
+def _check_options(options: Mapping[str, str], template: str) -> None:
+    known = json.loads((default_root() / "templates/launch" / template).read_text())["Parameters"]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise BadRequest(
+            f"{template} has no parameter {', '.join(unknown)}.", hint=f"It has: {', '.join(sorted(known))}."
+        )
+
+
+def stage_parameters(accounts: Accounts, prepared: Prepared, outputs: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of the stage accounts' stacks, from the hub's outputs."""
+    shared = ("NamePrefix", "Operators", "PermissionsBoundaryArn")
+    return {
         "HubAccount": accounts.hub,
-        **{name: outputs[name] for name in ("ArtifactBucket", "ArtifactKeyArn")},
-        **{name: parameters[name] for name in ("NamePrefix", "Operators") if name in parameters},
+        "ArtifactBucket": outputs["ArtifactBucket"],
+        "ArtifactKeyArn": outputs["ArtifactKeyArn"],
+        **{name: prepared.parameters[name] for name in shared if name in prepared.parameters},
     }
-    body = {"TemplateBody": template_text(STAGE_ACCOUNT)}
-    with ThreadPoolExecutor(max(1, len(others))) as pool:  # each account has a session of its own
-        list(pool.map(lambda account: _deploy(accounts, account, STAGE_STACK, body, wanted), others))
-    if accounts.endpoint:  # the embedded AWS has no names of its own: its APIs answer below its one URL
-        outputs["ApiUrl"] = f"{accounts.endpoint}/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}/"
-    return outputs
+
+
+def with_local_url(accounts: Accounts, outputs: Mapping[str, str]) -> dict[str, str]:
+    """The outputs; the embedded AWS has no names of its own, its APIs answer below its one URL."""
+    if not accounts.endpoint:
+        return dict(outputs)
+    url = f"{accounts.endpoint}/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}/"
+    return {**outputs, "ApiUrl": url}
 
 
 def template_text(name: str) -> str:
@@ -108,7 +152,7 @@ def operator(accounts: Accounts) -> str:
     """
     if accounts.endpoint:
         return f"arn:aws:iam::{accounts.hub}:root"
-    with _translated("who am I"):
+    with translated("who am I"):
         arn = str(accounts.client("sts", accounts.hub).get_caller_identity()["Arn"])
         if ":assumed-role/" not in arn:
             return arn
@@ -121,7 +165,7 @@ def _upload(accounts: Accounts, folder: str, data: bytes, ending: str) -> tuple[
     s3 = accounts.client("s3", accounts.hub)
     bucket = f"mlops-install-{accounts.hub}-{accounts.region}"
     key = f"{folder}/{hashlib.sha256(data).hexdigest()}.{ending}"
-    with _translated("install"):
+    with translated("install"):
         try:
             s3.head_object(Bucket=bucket, Key=key)
             return bucket, key
@@ -143,7 +187,7 @@ def _make_bucket(s3: Any, bucket: str, region: str) -> None:
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
-def _deploy(
+def deploy(
     accounts: Accounts, account: str, stack: str, template: Mapping[str, str], parameters: Mapping[str, str]
 ) -> dict[str, str]:
     """Create or update a stack and wait; its outputs."""
@@ -154,26 +198,26 @@ def _deploy(
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
     }
-    with _translated(f"deploy {stack} in {account}"):
-        found = _describe(client, stack)
+    with translated(f"deploy {stack} in {account}"):
+        found = describe(client, stack)
         if found and found["StackStatus"] in NEVER_LIVED:
             client.delete_stack(StackName=found["StackId"])
-            _settle(client, found["StackId"], account)
+            settle(client, found["StackId"], account)
             found = None
         if found:
-            found = _settle(client, found["StackId"], account)
+            found = settle(client, found["StackId"], account)
             if not _update(client, request):
-                return _outputs(found)
+                return outputs_of(found)
             stack_id = found["StackId"]
         else:
             stack_id = client.create_stack(**request)["StackId"]
-        settled = _settle(client, stack_id, account)
+        settled = settle(client, stack_id, account)
     if settled["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         raise Conflict(
-            f"The stack {stack} in account {account} is {settled['StackStatus']}: {_first_failure(client, stack_id)}",
+            f"The stack {stack} in account {account} is {settled['StackStatus']}: {first_failure(client, stack_id)}",
             hint="Repair what it names and install again.",
         )
-    return _outputs(settled)
+    return outputs_of(settled)
 
 
 def _update(client: Any, request: Mapping[str, Any]) -> bool:
@@ -186,7 +230,7 @@ def _update(client: Any, request: Mapping[str, Any]) -> bool:
     return True
 
 
-def _describe(client: Any, stack: str) -> dict[str, Any] | None:
+def describe(client: Any, stack: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = client.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
@@ -196,7 +240,7 @@ def _describe(client: Any, stack: str) -> dict[str, Any] | None:
     return found
 
 
-def _settle(client: Any, stack_id: str, account: str) -> dict[str, Any]:
+def settle(client: Any, stack_id: str, account: str) -> dict[str, Any]:
     """Wait until nothing is in progress; the stack then."""
     pause, waited = 0.2, 0.0
     while True:
@@ -209,7 +253,7 @@ def _settle(client: Any, stack_id: str, account: str) -> dict[str, Any]:
         waited, pause = waited + pause, min(5.0, pause * 1.3)
 
 
-def _first_failure(client: Any, stack_id: str) -> str:
+def first_failure(client: Any, stack_id: str) -> str:
     events = client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
     failed = [
         event
@@ -222,11 +266,11 @@ def _first_failure(client: Any, stack_id: str) -> str:
     return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"
 
 
-def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
+def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-class _translated:  # noqa: N801 - used as a statement
+class translated:  # noqa: N801 - used as a statement
     """ClientError becomes AwsFailed, as everywhere in the product."""
 
     def __init__(self, what: str) -> None:

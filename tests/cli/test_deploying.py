@@ -1,0 +1,182 @@
+"""mlops deploy, destroy, doctor: what is missing is said, what would happen is shown, and the embedded AWS gets it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from orchestrator.cli import embedded, home
+from orchestrator.cli.__main__ import main
+from orchestrator.cli.console import Console
+from orchestrator.cli.installing import stages_of
+from orchestrator.errors import BadRequest
+from orchestrator.infra.removal import KEPT
+from tests.corridor.launch import LAUNCH, resources
+
+HUB, DEV, PROD = "111111111111", "222222222222", "444444444444"
+STAGES = f"dev={DEV}:us-east-1,prod={PROD}"
+CONFIG = Path(__file__).parents[2] / "pipelines" / "breast-cancer" / "mlops-config.json"
+Run = Any
+
+
+@pytest.fixture
+def no_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that knows no AWS."""
+    monkeypatch.setenv("AWS_PROFILE", "")  # so that what --profile sets is taken back
+    for variable in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("MLOPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_the_doctor_says_what_a_machine_without_credentials_lacks(
+    no_aws: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor"]) == 5
+    said = capsys.readouterr()
+    assert "✗ Credentials: There are no AWS credentials on this machine." in said.out
+    assert "aws configure" in said.out and "--profile NAME" in said.out
+    assert "✗ Region: No region is chosen." in said.out and "--region" in said.out
+    assert "CDK bootstrap: Not needed" in said.out
+    assert "2 missing; nothing was changed." in said.err
+    assert main(["doctor", "--json", "--quiet", "--profile", "nobody", "--region", "us-east-1"]) == 5
+    document = json.loads(capsys.readouterr().out)
+    assert not document["ready"]
+    assert "nobody" in next(one["found"] for one in document["checks"] if one["name"] == "Credentials")
+
+
+def test_a_deployment_is_refused_before_anything_happens(no_aws: None, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in (["deploy"], ["destroy"]):
+        assert main([*verb, "--region", "us-east-1"]) == 5
+        assert "There are no AWS credentials" in capsys.readouterr().err
+
+
+def test_stages_are_read_in_order_and_all_but_the_first_need_approval() -> None:
+    found = stages_of(f"dev={DEV}:us-east-1, prod={PROD}", HUB, "us-east-1")
+    assert [(one.name, one.account, one.approval) for one in found] == [("dev", DEV, False), ("prod", PROD, True)]
+    assert stages_of("", HUB, "eu-west-1")[0].account == HUB
+    with pytest.raises(BadRequest, match=r"'dev=12', 'Prod=444444444444'"):
+        stages_of(f"dev=12,Prod={PROD}", HUB, "us-east-1")
+    with pytest.raises(BadRequest, match="twice: dev"):
+        stages_of(f"dev={DEV},dev={PROD}", HUB, "us-east-1")
+
+
+def test_what_is_said_to_stay_is_what_the_templates_keep() -> None:
+    kept = {
+        body["Type"]
+        for file in LAUNCH.iterdir()
+        for body in resources(file.name).values()
+        if str(body.get("DeletionPolicy", "")).startswith("Retain")
+    }
+    assert kept - {"AWS::IAM::Role"} == KEPT  # the role of API Gateway's logs belongs to the account's setting
+
+
+# ---- on the embedded AWS ----
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[home.Running]:
+    """An embedded AWS with nothing in it, in use."""
+    folder = tmp_path_factory.mktemp("deploying")
+    before = {name: os.environ.get(name) for name in ("MLOPS_HOME",)}
+    os.environ["MLOPS_HOME"] = str(folder)
+    running = embedded.start(folder / "aws", Console(quiet=True))
+    try:
+        yield running
+    finally:
+        embedded.stop(folder / "aws")
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture
+def run(machine: home.Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run mlops with --json; exit code, document, talk."""
+    for variable in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", machine.endpoint)  # so that what `enter` sets is taken back
+
+    def call(*arguments: str, answer: str | None = None) -> tuple[int, Any, str]:
+        monkeypatch.setattr("builtins.input", lambda prompt: answer)
+        code = main([*arguments, "--json"])
+        said = capsys.readouterr()
+        return code, json.loads(said.out) if said.out else None, said.err
+
+    return call
+
+
+def stacks(machine: home.Running, account: str = HUB) -> dict[str, str]:
+    session = boto3.Session(account, "local", region_name=machine.region)
+    found = session.client("cloudformation", endpoint_url=machine.endpoint).describe_stacks()["Stacks"]
+    return {one["StackName"]: one["StackStatus"] for one in found}
+
+
+def test_planned_declined_deployed_again_and_taken_away(machine: home.Running, run: Run) -> None:
+    code, told, _ = run("doctor", "--stages", STAGES)
+    assert code == 0 and told["ready"]
+    states = {one["name"]: one["state"] for one in told["checks"]}
+    assert states["Stage dev"] == states["Stage prod"] == "ok"
+    assert states["Quota of IAM roles"] == "skipped"  # the embedded AWS has no quotas, and that is said
+
+    code, told, said = run("deploy", "--stages", STAGES, "--plan")
+    assert code == 0 and told["outcome"] == "planned"
+    assert [(one["account"], one["action"]) for one in told["plan"]] == [
+        (HUB, "create"), (DEV, "create"), (PROD, "create")
+    ]  # fmt: skip
+    assert "▸ mlops-orchestrator in 111111111111: create" in said
+    assert run("deploy", "--stages", STAGES, answer="n")[0] == 1
+    assert stacks(machine) == stacks(machine, DEV) == {}
+
+    code, told, _ = run("deploy", "--stages", STAGES, "--email", "ops@example.com", answer="y")
+    assert code == 0 and told["outcome"] == "deployed"
+    assert told["outputs"]["ApiUrl"].startswith(machine.endpoint)
+    assert told["parameters"]["StageAccounts"] == f"{DEV},{PROD}"
+    assert stacks(machine, PROD) == {"mlops-stage-account": "CREATE_COMPLETE"}
+
+    code, told, _ = run("deploy", "--stages", STAGES, "--email", "ops@example.com", answer="n")
+    assert code == 0 and {one["action"] for one in told["plan"]} == {"unchanged"}  # nothing to agree to
+
+    code, told, said = run(
+        "deploy", "--stages", STAGES, "--email", "ops@example.com", "--parameter", "LogRetentionDays=30", answer="y"
+    )
+    assert code == 0 and told["plan"][0]["action"] == "update"
+    assert {one["name"] for one in told["plan"][0]["changes"]} >= {"FunctionLog", "ApiLog"}
+    assert "Modify   FunctionLog" in said
+
+    body = {**json.loads(CONFIG.read_text()), "model_name": "stays"}
+    del body["stages"]  # it gets those that were deployed
+    client = boto3.Session(HUB, "local", region_name=machine.region).client("lambda", endpoint_url=machine.endpoint)
+    answer = json.loads(client.invoke(FunctionName="mlops-orchestrator", Payload=json.dumps(body))["Payload"].read())
+    assert answer["statusCode"] == 200, answer
+    code, told, _ = run("destroy", "--stages", STAGES, "--yes")
+    assert code == 4 and "mlops-pipeline-stays" in told["message"] and "--with-projects" in told["hint"]
+    assert run("destroy", "--stages", STAGES, "--with-projects", answer="n")[0] == 1
+
+    code, told, said = run("destroy", "--stages", STAGES, "--with-projects", answer="y")
+    assert code == 0, told
+    assert stacks(machine) == stacks(machine, DEV) == stacks(machine, PROD) == {}
+    left = {(one["type"], one["name"]) for one in told["left"]}
+    assert ("AWS::S3::Bucket", f"mlops-assets-{HUB}-us-east-1") in left
+    assert "stays    AWS::S3::Bucket mlops-assets-111111111111-us-east-1" in said
+    s3 = boto3.Session(HUB, "local", region_name=machine.region).client("s3", endpoint_url=machine.endpoint)
+    assert s3.head_bucket(Bucket=f"mlops-assets-{HUB}-us-east-1")  # data is never deleted silently
+    code, told, _ = run("destroy", "--stages", STAGES, "--yes")
+    assert code == 3
+
+
+def test_what_cannot_be_is_told_before_anything_happens(machine: home.Running, run: Run) -> None:
+    before = stacks(machine)
+    code, told, _ = run("deploy", "--parameter", "Colour=red", "--parameter", "Size=3", "--yes")
+    assert code == 2 and "Colour, Size" in told["message"] and "NotificationEmail" in told["hint"]
+    code, told, _ = run("deploy", "--stages", f"dev={DEV}:eu-west-1", "--yes")
+    assert code == 5
+    code, told, _ = run("deploy", "--parameter", "ExistingS3Bucket=no-such-bucket-anywhere", "--yes")
+    assert code == 5
+    assert stacks(machine) == before
