@@ -113,7 +113,8 @@ def test_the_baseline_has_clarifys_form(tmp_path: Path) -> None:
 
 def test_the_same_people_raise_nothing_and_unfair_answers_do(tmp_path: Path) -> None:
     folder = made_baseline(tmp_path, people(4000, 1), definition())
-    (tmp_path / "calm").mkdir(), (tmp_path / "bad").mkdir()
+    (tmp_path / "calm").mkdir()
+    (tmp_path / "bad").mkdir()
     calm = KIND.analyze(captured(tmp_path / "calm", people(1500, 2)), folder, definition(), None)
     assert calm.violations == [] and calm.rows == 1500 and calm.metrics["Worsening"] == 0
     done = KIND.analyze(captured(tmp_path / "bad", people(1500, 3, unfair=0.3)), folder, definition(), None)
@@ -243,7 +244,8 @@ def test_a_facet_that_is_gone_is_a_violation(tmp_path: Path) -> None:
 
 def test_an_empty_window_is_no_error(tmp_path: Path) -> None:
     folder = made_baseline(tmp_path, people(500, 1), definition())
-    (tmp_path / "captured").mkdir(), (tmp_path / "truth").mkdir()
+    (tmp_path / "captured").mkdir()
+    (tmp_path / "truth").mkdir()
     done = KIND.analyze(Window(tmp_path / "captured", tmp_path / "truth"), folder, definition(), None)
     assert done.rows == 0 and done.violations == []
     json.dumps(done.files["analysis.json"], allow_nan=False)
@@ -266,7 +268,8 @@ def test_an_edited_constraint_is_a_promise(tmp_path: Path) -> None:
     folder = made_baseline(tmp_path, people(3000, 1, unfair=0.3), definition())
     document = json.loads((folder / "constraints.json").read_text())
     metric(document, "post_training_bias_metrics", "sex", "DPPL")
-    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
     before = KIND.analyze(captured(tmp_path / "a", people(2000, 3, unfair=0.3)), folder, definition(), None)
     assert before.violations == []
     for each in document["post_training_bias_metrics"]["facets"]["sex"][0]["metrics"]:

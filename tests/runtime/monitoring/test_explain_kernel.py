@@ -141,9 +141,8 @@ def test_log_odds_are_of_probabilities() -> None:
         kernel.explain(rows, background, kernel.coalitions(2, 10, 0), lambda asked: [[2.0]] * len(asked), logit=True)
 
 
-def test_too_few_samples_and_too_many_questions_are_refused() -> None:
-    with pytest.raises(InputUnreadable, match="too few for 20 features"):
-        kernel.coalitions(20, 10, 0)
+def test_too_many_questions_are_refused() -> None:
+    assert (kernel.enough(20, 10), kernel.enough(20, 100), kernel.enough(20, 0)) == (40, 100, 552)
     with pytest.raises(InputUnreadable, match="5,000 features"):
         kernel.rows_that_fit(200, 5000, 10_512, 1, 500_000, 30)
     assert kernel.rows_that_fit(200, 20, 552, 10, 500_000, 30) == 90

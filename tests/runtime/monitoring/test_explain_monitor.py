@@ -126,6 +126,13 @@ def test_each_class_has_its_own_attributions(tmp_path: Path) -> None:
     assert calm.violations == [] and calm.files["constraint_violations.json"]["summary"]["tests"] == 3
 
 
+def test_too_few_samples_are_made_enough_and_said(tmp_path: Path) -> None:
+    folder, made = made_baseline(tmp_path, definition({"num_samples": 8}))
+    assert made.findings[0]["message"] == "num_samples 8 cannot tell 6 features apart; 12 were taken."
+    done = KIND.analyze(window(tmp_path / "calm", people(300, 2)), folder, definition({"num_samples": 8}), predict)
+    assert done.violations == [] and done.metrics["nDCG"] > 0.95
+
+
 @pytest.mark.parametrize("method", ["median", "mean_sq"])
 def test_other_aggregations(tmp_path: Path, method: str) -> None:
     told = definition({"agg_method": method})

@@ -54,10 +54,7 @@ class Explained:
 
 
 def coalitions(features: int, samples: int, seed: int) -> Coalitions:
-    """At most ``samples`` coalitions of so many features, all of them where they fit.
-
-    Raises InputUnreadable when the samples are too few to tell the features apart.
-    """
+    """At most ``samples`` coalitions of so many features, all of them where they fit; ``samples`` must be enough."""
     everything = 2**features - 2
     if features < 2 or everything <= samples:
         sizes = range(1, features)
@@ -66,12 +63,15 @@ def coalitions(features: int, samples: int, seed: int) -> Coalitions:
                    for size, part in zip(sizes, parts, strict=True)]  # fmt: skip
         members = np.concatenate(parts) if parts else np.zeros((0, features), dtype=bool)
         return Coalitions(members, np.concatenate(weights) if weights else np.zeros(0), exact=True)
-    if samples < 2 * features:
-        raise InputUnreadable(
-            f"shap_config.num_samples {samples} is too few for {features} features.",
-            hint=f"Say at least {2 * features}, or leave it out.",
-        )
     return _drawn(features, samples, np.random.default_rng(seed))
+
+
+def enough(features: int, samples: int) -> int:
+    """How many samples are taken where ``samples`` are asked for (0: nothing was said).
+
+    Fewer than two for each feature cannot tell the features apart.
+    """
+    return max(samples, 2 * features) if samples else 2 * features + EXTRA_SAMPLES
 
 
 def _weight(features: int, size: int) -> float:

@@ -63,7 +63,10 @@ def baseline(data: Source, definition: Definition, predict: Predict | None) -> R
     names = [name for name in first.columns if name != label]
     if not names:
         raise InputUnreadable(f"The baseline has no feature beside {label}.", hint="Name the label in the settings.")
-    samples = settings.samples or 2 * len(names) + kernel.EXTRA_SAMPLES
+    samples = kernel.enough(len(names), settings.samples)
+    if 0 < settings.samples < samples and not settings.model_file:
+        data.findings.add("few_samples", "shap_config", f"num_samples {settings.samples} cannot tell {len(names)} "
+                          f"features apart; {samples} were taken.", count=1)  # fmt: skip
     known = None
     if not settings.model_file:
         kernel.rows_that_fit(policy.rows, len(names), samples, 1, policy.model_rows, policy.least_rows)
@@ -149,7 +152,7 @@ def analyze(window: Window, baseline: Path, definition: Definition, predict: Pre
         raise InputUnreadable("Explaining answers needs no ground truth.", hint="Leave it out.")
     known = documents.read_constraints(load(baseline / CONSTRAINTS))
     names = list(known.kinds)
-    samples = settings.samples or 2 * len(names) + kernel.EXTRA_SAMPLES
+    samples = kernel.enough(len(names), settings.samples)
     told = documents.fingerprint(settings, samples)
     if known.settings != told:
         raise InputUnreadable(
