@@ -24,6 +24,11 @@ class Aws:
         self._embedded.start()
 
     @property
+    def embedded(self) -> EmbeddedAws:
+        """The embedded AWS itself."""
+        return self._embedded
+
+    @property
     def world(self) -> World:
         return self._embedded.world
 

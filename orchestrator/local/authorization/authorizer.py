@@ -80,7 +80,7 @@ class Authorizer:
     def _first_denied(self, identity: Identity, place: Place, operation: str, needed: list[Asked]) -> str:
         grants = self._granted(identity)
         for one in needed:
-            answered = self._answer(identity, grants, place, one, operation)
+            answered = self.answer(identity, grants, place, one, operation)
             if self.hear is not None:
                 self.hear(answered)
             if not answered.decision.allowed:
@@ -96,7 +96,8 @@ class Authorizer:
         except Malformed:  # IAM refuses such policies; a caller whose policies cannot be read has none
             return Grants()
 
-    def _answer(self, identity: Identity, grants: Grants, place: Place, one: Asked, operation: str) -> Answered:
+    def answer(self, identity: Identity, grants: Grants, place: Place, one: Asked, operation: str = "") -> Answered:
+        """The decision on one question, with what it was decided from."""
         exact = self.knowledge.exact(one, place)
         owner = self.knowledge.owner(exact.resource, place)
         context = self.knowledge.context(identity, exact, place, owner)

@@ -91,7 +91,7 @@ def _missing(question: Question, grants: Grants, identity: int, boundary: int, s
 def _verdict(policies: Iterable[Policy], question: Question, doubts: list[str]) -> Verdict:
     allows, denied = UNMATCHED, ""
     for policy in policies:
-        for statement, match in _speaking(policy, question, doubts):
+        for statement, match in statements_about(policy, question, doubts):
             if statement.effect == DENY:
                 denied = denied or f"{policy.place} {statement.sid}"
             else:
@@ -99,7 +99,7 @@ def _verdict(policies: Iterable[Policy], question: Question, doubts: list[str]) 
     return Verdict(allows, denied)
 
 
-def _speaking(policy: Policy, question: Question, doubts: list[str]) -> Iterator[tuple[Statement, int]]:
+def statements_about(policy: Policy, question: Question, doubts: list[str]) -> Iterator[tuple[Statement, int]]:
     """The statements that are about the question, each with how it speaks of the caller."""
     for statement in policy.statements:
         if not statement.is_about(question.action, question.resource, question.context):
