@@ -1,18 +1,17 @@
 """Baseline and analysis of a CSV of 1,000,000 rows and 20 columns, beside a bare polars scan of the same file.
 
-The scan computes minimum, maximum, mean and the number of nulls, and is the least anyone could do with the file. By
-hand in pandas, when it is installed, means the same statistics a baseline has: moments, extremes, nulls, ten buckets,
-the counts of the texts. Memory at twice the rows beside once shows that it follows the block read, not the file.
+The scan computes minimum, maximum, mean and the number of nulls, and is the least anyone could do with the file. Memory
+at twice the rows beside once shows that it follows the block read, not the file.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
-from bench.measure import Figure, process
+from bench.measure import Figure, environment, process
 
 ROWS = 1_000_000
 ROUNDS = 3
@@ -40,16 +39,44 @@ scan.select(column.min().name.suffix(" min"), column.max().name.suffix(" max"), 
             pl.all().null_count()).collect(engine="streaming")
 """
 PANDAS = """
-import numpy as np, pandas as pd
+import json, numpy as np, pandas as pd
 frame = pd.read_csv({path!r})
-frame.isna().sum()
+features = []
 for name, values in frame.items():
-    values = values.dropna()
-    if values.dtype.kind in "if":
-        values.agg(["min", "max", "mean", "sum", "std"]), np.histogram(values, 10), np.sort(values.to_numpy())
+    there = values.dropna()
+    feature = {{"name": name, "present": len(there), "missing": int(values.isna().sum())}}
+    if there.dtype.kind in "if":
+        counts, edges = np.histogram(there, 10)
+        ordered = np.sort(there.to_numpy())
+        sketch = ordered[:: max(1, len(ordered) // 2048)]
+        feature |= {{"mean": there.mean(), "sum": there.sum(), "std": there.std(ddof=0), "min": there.min(),
+                    "max": there.max(), "whole": bool((there == np.floor(there)).all()), "counts": counts.tolist(),
+                    "edges": edges.tolist(), "sketch": sketch.tolist()}}
     else:
-        values.value_counts()
+        counts = there.value_counts()
+        feature |= {{"distinct": len(counts), "listed": counts.head(100).to_dict(), "once": int((counts == 1).sum())}}
+    features.append(feature)
+json.dumps(features, default=float)
 """
+WHYLOGS = """
+import pandas as pd, whylogs as why
+why.log(pandas=pd.read_csv({path!r})).view().to_pandas()
+"""
+EVIDENTLY = """
+import pandas as pd
+from evidently import DataDefinition, Dataset, Report
+from evidently.presets import DataSummaryPreset
+data = Dataset.from_pandas(pd.read_csv({path!r}), data_definition=DataDefinition())
+Report([DataSummaryPreset()]).run(data, None).dict()
+"""
+OURS = ["polars>=2.1", "numpy>=2.0"]
+PEERS = {
+    "pandas by hand": (PANDAS, ["pandas==3.1.1"], 1 / 1.5),
+    "whylogs 1.6.4": (WHYLOGS, ["whylogs==1.6.4", "numpy<2", "pandas<3", "setuptools<81"], 0.1),
+    "evidently 0.7.23": (EVIDENTLY, ["evidently==0.7.23", "pandas<3"], 0.1),
+}
+"""Peer -> what it runs, what it needs, and the most that ours may cost beside it."""
+MANY = 10
 COMMAND = "from orchestrator.runtime.monitoring.__main__ import main; assert main({arguments!r}) == 0"
 DISTANCE = """
 import json, numpy as np, polars as pl
@@ -95,7 +122,7 @@ def _figures(folder: Path) -> list[Figure]:
     error = folder / "error.json"
     statistics = str(folder / "baseline" / "statistics.json")
     process(DISTANCE.format(statistics=statistics, first=first, second=second, out=str(error)), rounds=1)
-    figures = [
+    return [
         Figure("bare scan: CPU", scan["cpu"], "s", note="polars, streaming; import included"),
         Figure("baseline: CPU ratio to the scan", baseline["cpu"] / scan["cpu"], "×", 3),
         Figure("analysis with report: CPU ratio to the scan", analysis["cpu"] / scan["cpu"], "×"),
@@ -104,7 +131,47 @@ def _figures(folder: Path) -> list[Figure]:
         Figure("baseline: CPU at twice the rows", larger["cpu"] / baseline["cpu"], "×", 2.3),
         Figure("KS distance: largest error beside the exact one", json.loads(error.read_text()), "", 0.001),
     ]  # fmt: skip
-    if find_spec("pandas") is not None:
-        pandas = process(PANDAS.format(path=first), rounds=ROUNDS)
-        figures.append(Figure("baseline: CPU ratio to pandas by hand", baseline["cpu"] / pandas["cpu"], "×", 1 / 1.5))
-    return figures
+
+
+def peers() -> list[Figure]:
+    """The same baseline beside a bare scan, pandas by hand, whylogs and evidently, each in the environment it needs;
+    and at ten million rows.
+
+    All read the same CSV of 1,000,000 rows and 20 columns in the same run. The program in pandas makes the same
+    statistics: moments, extremes, nulls, ten buckets, a sketch of quantiles, frequent and distinct texts. whylogs makes
+    its profile, evidently its data summary.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        first, many, out = (str(Path(name) / each) for each in ("first.csv", "many.csv", "out"))
+        process(MAKE.format(path=first, rows=ROWS, seed=1, shift=0.0), rounds=1)
+        python = environment("ours", OURS)
+        arguments = ["baseline", first, "--out", out, "--replace"]
+        ours = process(COMMAND.format(arguments=arguments), ROUNDS, python)
+        scan = process(SCAN.format(path=first), ROUNDS, python)
+        figures = [
+            Figure("baseline: CPU", ours["cpu"], "s", note=f"{ours['memory']:.0f} MiB; import included, as for all"),
+            Figure("baseline beside a bare scan: CPU", ours["cpu"] / scan["cpu"], "×", 3, f"{scan['cpu']:.2f} s"),
+        ]
+        for peer, (code, requirements, limit) in PEERS.items():
+            interpreter = environment(peer.split()[0], requirements)
+            theirs = process(code.format(path=first), ROUNDS if peer.startswith("pandas") else 1, interpreter)
+            note = f"{theirs['cpu']:.2f} s, {theirs['memory']:.0f} MiB"
+            figures.append(Figure(f"baseline beside {peer}: CPU", ours["cpu"] / theirs["cpu"], "×", limit, note))
+        for part in range(MANY):
+            path = str(Path(name) / "part.csv")
+            process(MAKE.format(path=path, rows=ROWS, seed=part, shift=0.0), rounds=1)
+            _append(Path(path), Path(many), header=not part)
+        arguments[1] = many
+        large = process(COMMAND.format(arguments=arguments), 1, python)
+        return [
+            *figures,
+            Figure("baseline of 10,000,000 rows: peak memory", large["memory"], "MiB", 1024),
+            Figure("baseline of 10,000,000 rows: CPU beside 1,000,000", large["cpu"] / ours["cpu"], "×", 11),
+        ]
+
+
+def _append(part: Path, whole: Path, *, header: bool) -> None:
+    with part.open("rb") as source, whole.open("ab") as target:
+        if not header:
+            source.readline()
+        shutil.copyfileobj(source, target, 1 << 22)

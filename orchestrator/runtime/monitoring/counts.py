@@ -17,6 +17,8 @@ HASHES = 2048
 BATCH = 5
 """Counts are added up when ``BATCH`` times the capacity of them wait."""
 MOST_PIECES = 64
+LEAST_ROWS, MOST_TEXTS = 8192, 8
+"""Up to ``MOST_TEXTS`` batches wait to be counted, if they have ``LEAST_ROWS``; those of wide tables have fewer."""
 HASH_RANGE = 2.0**64
 
 
@@ -26,22 +28,54 @@ class TextCounter:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
         self.undercount = 0
-        self.total = 0
+        self._total = self._empty = 0
+        self._texts: list[pl.Series] = []
         self._pieces: list[pl.DataFrame] = []
         self._waiting = 0
         self._counted: pl.DataFrame | None = None
         self._hashes: pl.Series | None = None
 
+    @property
+    def total(self) -> int:
+        """How many texts there were, without the empty ones."""
+        self._count()
+        return self._total
+
+    @property
+    def empty(self) -> int:
+        """How many texts were empty."""
+        self._count()
+        return self._empty
+
     def update(self, texts: pl.Series) -> None:
-        """Take in a column of texts without nulls."""
+        """Take in a column of texts without nulls. Some batches wait: counting many rows at once costs less."""
         if texts.len():
-            self.total += texts.len()
-            self._take(texts.alias("value").value_counts(name="count"))
+            self._texts.append(texts.alias("value"))
+            if texts.len() < LEAST_ROWS or len(self._texts) >= MOST_TEXTS:
+                self._count()
+
+    def _count(self) -> None:
+        """Count the texts that wait."""
+        import polars as pl
+
+        if not self._texts:
+            return
+        counts = pl.concat(self._texts).value_counts(name="count")
+        rows = sum(texts.len() for texts in self._texts)
+        self._texts = []
+        if (place := counts["value"].index_of("")) is not None:
+            empty = int(counts["count"][place])
+            self._empty += empty
+            rows -= empty
+            counts = counts.filter(counts["value"] != "")
+        self._total += rows
+        self._take(counts)
 
     def merge(self, other: TextCounter) -> None:
         """Take in what another counter has seen."""
         table = other._table()
-        self.total += other.total
+        self._total += other.total
+        self._empty += other.empty
         self.undercount += other.undercount
         if other._hashes is not None:
             self._remember(other._hashes)
@@ -50,21 +84,29 @@ class TextCounter:
 
     def _take(self, counts: pl.DataFrame) -> None:
         """Keep counts until there are enough of them to be added up at once."""
-        import polars as pl
-
-        self._pieces.append(counts.with_columns(pl.col("count").cast(pl.Int64)))
+        self._pieces.append(counts)
         self._waiting += counts.height
         if self._waiting > BATCH * self.capacity or len(self._pieces) > MOST_PIECES:
-            self._table()
+            self._add_up()
 
     def _table(self) -> pl.DataFrame | None:
         """The counts of all texts taken so far, at most ``capacity`` of them."""
+        self._count()
+        self._add_up()
+        return self._counted
+
+    def _add_up(self) -> None:
+        """Bring the pieces together with what was counted before."""
         import polars as pl
 
         if not self._pieces:
-            return self._counted
+            return
         before = [] if self._counted is None else [self._counted]
-        table = pl.concat([*before, *self._pieces]).group_by("value").agg(pl.col("count").sum())
+        table = (
+            pl.concat([*before, *self._pieces], how="vertical_relaxed")
+            .group_by("value")
+            .agg(pl.col("count").cast(pl.Int64).sum())
+        )
         self._pieces, self._waiting = [], 0
         if table.height > self.capacity or self._hashes is not None:
             self._remember(table["value"].hash(seed=0))
@@ -73,7 +115,6 @@ class TextCounter:
             self.undercount += limit
             table = table.with_columns(pl.col("count") - limit).filter(pl.col("count") > 0)
         self._counted = table
-        return table
 
     def _remember(self, hashes: pl.Series) -> None:
         known = hashes if self._hashes is None else self._hashes.append(hashes)

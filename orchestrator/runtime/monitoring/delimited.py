@@ -31,8 +31,11 @@ def whole_records(stream: BinaryIO, size: int = BLOCK, *, quotes: bool = True) -
     """The rest of the stream in blocks that end where a record ends. Raises InputUnreadable for an endless record."""
     rest = b""
     while more := stream.read(size):
-        block = rest + more
-        cut = _last_end(block) if quotes and b'"' in block else block.rfind(b"\n") + 1
+        block = b"".join((rest, more, stream.readline(LARGEST_RECORD)))  # to the end of a line: nothing is copied again
+        if quotes and b'"' in block:
+            cut = _last_end(block)
+        else:
+            cut = len(block) if block.endswith(b"\n") else block.rfind(b"\n") + 1
         if not cut and len(block) > LARGEST_RECORD:
             raise InputUnreadable(f"A record is longer than {LARGEST_RECORD >> 20} MiB; this is no text with lines.")
         rest = block[cut:]

@@ -29,6 +29,11 @@ def sketch_size(columns: int) -> int:
     return size
 
 
+def _there(column: pl.Series) -> pl.Series:
+    """The values that are not null. Counting nulls costs nothing, and dropping none costs as much as dropping some."""
+    return column.drop_nulls() if column.null_count() else column
+
+
 class NumberColumn:
     """Moments, extremes and the distribution of numbers. Values that are NaN or infinite count as missing."""
 
@@ -40,9 +45,13 @@ class NumberColumn:
         self.whole = True
         self.sketch = QuantileSketch(size, seed=zlib.crc32(name.encode()))
 
+    def miss(self, rows: int) -> None:
+        """Note rows that lack the column."""
+        self.missing += rows
+
     def update(self, column: pl.Series, unparsable: int = 0) -> None:
         """Take in a column of floats."""
-        values = column.drop_nulls().to_numpy()
+        values = _there(column).to_numpy()
         with np.errstate(all="ignore"):
             total = float(values.sum())
             if not np.isfinite(total):
@@ -93,25 +102,31 @@ class TextColumn:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.missing = 0
         self.counter = TextCounter()
+        self._absent = 0
 
     @property
     def present(self) -> int:
         """How many texts there were."""
         return self.counter.total
 
+    @property
+    def missing(self) -> int:
+        """How many rows have no text, or an empty one."""
+        return self._absent + self.counter.empty
+
+    def miss(self, rows: int) -> None:
+        """Note rows that lack the column."""
+        self._absent += rows
+
     def update(self, column: pl.Series) -> None:
         """Take in a column of texts."""
-        texts = column.drop_nulls()
-        if (texts == "").any():
-            texts = texts.filter(texts != "")
-        self.missing += column.len() - texts.len()
-        self.counter.update(texts)
+        self._absent += column.null_count()
+        self.counter.update(_there(column))
 
     def merge(self, other: TextColumn) -> None:
         """Take in what another profile of the same column has seen."""
-        self.missing += other.missing
+        self._absent += other._absent
         self.counter.merge(other.counter)
 
 
@@ -121,6 +136,10 @@ class OtherColumn:
     def __init__(self, name: str) -> None:
         self.name = name
         self.present = self.missing = 0
+
+    def miss(self, rows: int) -> None:
+        """Note rows that lack the column."""
+        self.missing += rows
 
     def update(self, column: pl.Series) -> None:
         """Take in a column of booleans: whether there is a value."""
@@ -168,13 +187,13 @@ class Profile:
                 column.update(series)
         if frame.width < len(self.columns):
             for name in self.columns.keys() - set(frame.columns):
-                self.columns[name].missing += frame.height
+                self.columns[name].miss(frame.height)
         self.rows += frame.height
 
     def _ready(self, fresh: AnyColumn, known: Column | None) -> AnyColumn:
         """The fresh column in the place of the known one, which had no values so far and may still change its kind."""
         assert known is None or not known.present, f"column {fresh.name} changed its kind"
-        fresh.missing = self.rows if known is None else known.missing
+        fresh.miss(self.rows if known is None else known.missing)
         self.columns[fresh.name] = fresh
         return fresh
 
@@ -185,10 +204,10 @@ class Profile:
             if known is not None and type(known) is type(column):
                 known.merge(column)  # type: ignore[arg-type]  # the same type, just checked
             elif known is not None and not column.present:
-                known.missing += column.missing
+                known.miss(column.missing)
             else:
-                column.missing += self.rows if known is None else known.missing
+                column.miss(self.rows if known is None else known.missing)
                 self.columns[name] = column
         for name in self.columns.keys() - other.columns.keys():
-            self.columns[name].missing += other.rows
+            self.columns[name].miss(other.rows)
         self.rows += other.rows

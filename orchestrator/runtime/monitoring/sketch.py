@@ -1,9 +1,9 @@
 """A mergeable sketch of the distribution of many numbers in fixed memory.
 
-Blocks of ``8 * k`` numbers are sorted and every eighth is kept, from a random place in the first eight; two blocks of
-the same weight are merged and every second number is kept. So level ``i`` holds at most one block of ``k`` numbers that
-stand for ``2**i`` numbers each, and a rank is off by about ``0.7 / k`` of all numbers: each thinning is unbiased, and
-their errors are independent. Fewer than ``8 * k`` numbers are kept as they are.
+Of blocks of ``8 * k`` numbers every eighth is kept (of sorted runs, each from its own place in the first eight); two
+blocks of the same weight are merged and every second number is kept. So level ``i`` holds at most one block of ``k``
+numbers that stand for ``2**i`` numbers each, and a rank is off by about ``0.7 / k`` of all numbers: each thinning is
+unbiased, and their errors are independent. Fewer than ``8 * k`` numbers are kept as they are.
 
 Method: Agarwal, Cormode, Huang, Phillips, Wei, Yi, "Mergeable Summaries", PODS 2012, section 3.
 """
@@ -21,6 +21,8 @@ Numbers = npt.NDArray[np.float64]
 
 THINNING = 3
 """A full block is thinned by ``2**THINNING`` at once."""
+RUN = 1024
+"""So many numbers are sorted at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class QuantileSketch:
 
     @property
     def block(self) -> int:
-        """How many numbers are sorted at once; up to as many are kept exactly."""
+        """How many numbers are thinned at once; up to as many are kept exactly."""
         return self.k << THINNING
 
     def update(self, values: Numbers) -> None:
@@ -116,11 +118,22 @@ class QuantileSketch:
         waiting = np.concatenate(self._waiting)
         whole = len(waiting) // self.block * self.block
         for start in range(0, whole, self.block):
-            ordered = np.sort(waiting[start : start + self.block])
-            offset = int(self._random.integers(1 << THINNING))
-            self._push(THINNING, ordered[offset :: 1 << THINNING].copy())
+            self._push(THINNING, self._thinned(waiting[start : start + self.block]))
         self._waiting = [waiting[whole:].copy()]
         self._waiting_count = len(waiting) - whole
+
+    def _thinned(self, block: Numbers) -> Numbers:
+        """Every eighth of a block, in order: each run is sorted and thinned alone, which is much faster than sorting
+        the block, and the runs are merged. Their offsets are spread evenly, so that their errors cancel."""
+        run, step = RUN if len(block) % RUN == 0 else len(block), 1 << THINNING
+        runs = np.sort(block.reshape(-1, run), axis=1)
+        offsets = self._random.permutation(len(runs)) % step
+        if len(runs) % step:
+            offsets = self._random.integers(step, size=len(runs))
+        places = offsets[:, np.newaxis] + np.arange(0, run, step)
+        thinned = np.take_along_axis(runs, places, axis=1).ravel()
+        thinned.sort(kind="stable")
+        return thinned
 
     def _push(self, level: int, block: Numbers) -> None:
         """Put a block on its level; two on one level become one on the next."""
