@@ -39,7 +39,7 @@ class Buildspec:
     """A buildspec that can run. ``phases`` are keyed as BatchGetBuilds calls them (``PRE_BUILD``)."""
 
     phases: Mapping[str, Commands]
-    shell: str = "sh"
+    interpreter: str = "sh"
     variables: Mapping[str, str] = field(default_factory=dict)
     exported: tuple[str, ...] = ()
 
@@ -58,7 +58,7 @@ def parse(text: str) -> Buildspec:
     env, phases = document.get("env") or {}, document["phases"]
     return Buildspec(
         phases={name.upper(): _commands(phases[name] or {}) for name in PHASE_NAMES if name in phases},
-        shell=env.get("shell", "sh"),
+        interpreter=env.get("shell", "sh"),
         variables={name: str(value) for name, value in (env.get("variables") or {}).items()},
         exported=tuple(env.get("exported-variables") or ()),
     )

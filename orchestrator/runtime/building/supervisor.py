@@ -74,7 +74,7 @@ class Build:
         status: Status = "SUCCEEDED"
         try:
             for name in PHASES:
-                if name in spec.phases and not self._phase(name, spec.phases[name], spec.shell):
+                if name in spec.phases and not self._phase(name, spec.phases[name], spec.interpreter):
                     status = "FAILED"
                     if spec.phases[name].on_failure == "ABORT":
                         break
