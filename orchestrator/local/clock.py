@@ -77,13 +77,14 @@ class Walk:
             self._step(target, patience)
 
     def _step(self, moment: float, patience: float) -> None:
-        self._clock.move_to(moment)
-        self._settle(patience)
+        if not self._tasks.stopped:  # else the rest of the way is for another process
+            self._clock.move_to(moment)
+            self._settle(patience)
 
     def _settle(self, patience: float) -> None:
         deadline = time.monotonic() + patience
         self._tasks.settle(SETTLING_SECONDS)
-        while self._tasks.works() and time.monotonic() < deadline:
+        while not self._tasks.stopped and time.monotonic() < deadline and self._tasks.works():
             time.sleep(WORKING_PAUSE_SECONDS)
             self._tasks.settle(SETTLING_SECONDS)
 

@@ -96,6 +96,11 @@ class Tasks:
             self._thread.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether no task is begun any more."""
+        return self._stopped
+
     def next_moment(self, after: float) -> float | None:
         """The next time after ``after`` at which a task that goes by the clock is due, or None."""
         found = self._of_kinds("MIN(due)", self._moments, "due > ?", after)
@@ -119,7 +124,7 @@ class Tasks:
         deadline = time.monotonic() + seconds
         with self._wake:
             self._wake.notify()
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self.stopped:
             with self._wake:
                 if not self._running and (not self._queue or self._queue[0][0] > self._now()):
                     return True

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.model import OperationModel, OperationNotFoundError
 
 from orchestrator.local.messages import Request, Response
-from orchestrator.local.protocol.interface import Protocol, unpacked
+from orchestrator.local.protocol.interface import UNSUPPORTED, Protocol, unpacked
 from orchestrator.local.protocol.values import Malformed, decode, encode
 from orchestrator.local.service import ServiceError
 
@@ -22,6 +22,11 @@ class JsonRpc(Protocol):
 
     def operation(self, request: Request) -> OperationModel:
         name = request.fields.get("x-amz-target", "").rpartition(".")[2]
+        if not name:
+            message = (
+                f"The embedded AWS speaks the JSON protocol with {self.model.service_name}; X-Amz-Target is missing."
+            )
+            raise ServiceError(UNSUPPORTED, message, 501)
         try:
             return self.model.operation_model(name)
         except OperationNotFoundError:

@@ -157,6 +157,17 @@ def test_the_clock_waits_for_what_runs_if_it_is_asked_to(store: Store) -> None:
     tasks.stop()
 
 
+def test_a_walk_ends_where_the_tasks_were_stopped(store: Store) -> None:
+    clock = Clock(store)
+    tasks = Tasks(store, now=clock.now)
+    tasks.register("moment", lambda key: HOUR, by_clock=True)
+    tasks.start()
+    tasks.schedule("moment", Key("1", "r", "s", "t", "n"), HOUR)
+    tasks.stop()
+    Walk(clock, tasks).advance(31 * 24 * HOUR)
+    assert clock.offset == 0
+
+
 def test_settling_gives_up_on_a_task_that_never_rests(store: Store) -> None:
     tasks = Tasks(store)
     tasks.register("busy", lambda key: time.sleep(0.5))

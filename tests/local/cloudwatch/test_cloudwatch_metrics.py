@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.parse
 import urllib.request
 import zlib
@@ -166,3 +167,13 @@ def test_the_namespaces_of_aws_belong_to_its_services(shared: Any) -> None:
     own = shared.world.client("cloudwatch", "888888888888", "us-east-1")
     assert len(own.list_metrics(Namespace="AWS/SageMaker")["Metrics"]) == 1
     assert refusal(lambda: put(own, {"Value": 1}, namespace="AWS/SageMaker"))[0] == "InvalidParameterValue"
+
+
+def test_cbor_is_refused_in_words(shared: Any) -> None:
+    credential = "Credential=777777777777/20300101/us-east-1/monitoring/aws4_request"
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"}
+    headers |= {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+    url = f"{shared.endpoint}/service/GraniteServiceVersion20100801/operation/ListMetrics"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(url, data=b"\xa0", headers=headers))
+    assert refused.value.code == 501 and b"speaks the JSON protocol" in refused.value.read()
