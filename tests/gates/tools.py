@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import cloudformation_validate
+import yaml
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 from cfnlint.core import get_rules
 from cfnlint.rules import RulesCollection
 
 from tests.blueprints.walking import ROOT
+from tests.gates.defaults import never_default
 from tests.gates.findings import Finding
 from tests.gates.subjects import Subject
 
 REGIONS = ["us-east-1", "eu-west-1"]
 CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
+SAMPLES = Path(__file__).parent / "sample_parameters.yaml"
+OF_A_DEFAULT = re.compile(r"\{'Ref': '(\w+)'\} (?:default|AllowedValues entry) '(?:|0)' ")
 RULES = Path(__file__).parent / "lint_rules"
 
 
@@ -51,14 +56,42 @@ def _engine() -> Any:
 
 
 def cloudformation_validator(subjects: Sequence[Subject]) -> list[Finding]:
-    """AWS's validator: what it calls a warning or worse."""
+    """AWS's validator: what it calls a warning or worse.
+
+    Every template is looked at with values for the parameters that may be left out; that their empty defaults reach
+    no property is shown apart, because the validator looks at both branches of every condition.
+    """
     found = []
     for subject in subjects:
-        for each in _engine().validate_template(subject.text.encode()).diagnostics:
-            if each.severity.value >= cloudformation_validate.Severity.WARN.value:
-                place = each.entity.logical_id if each.entity else ""
-                found.append(Finding("cloudformation-validate", each.rule_id, subject.name, place, each.message))
+        found += _validated(subject, _samples(subject))
+        for each in _validated(subject, {}):
+            named = OF_A_DEFAULT.match(each.message) if each.rule == "W1030" else None
+            if named and not never_default(subject.template, named[1], each.place):
+                found.append(each)
     return found
+
+
+def _samples(subject: Subject) -> dict[str, str]:
+    """Values for the parameters of a template that have an empty default."""
+    declared = subject.template.get("Parameters", {})
+    optional = {name for name, rule in declared.items() if str(rule.get("Default", "x")) in ("", "0")}
+    return {name: value for name, value in yaml.safe_load(SAMPLES.read_text()).items() if name in optional}
+
+
+def _validated(subject: Subject, values: dict[str, str]) -> list[Finding]:
+    config = cloudformation_validate.ValidateConfig(parameter_overrides=values)
+    least = cloudformation_validate.Severity.WARN.value
+    return [
+        Finding(
+            "cloudformation-validate",
+            each.rule_id,
+            subject.name,
+            each.entity.logical_id if each.entity else "",
+            each.message,
+        )
+        for each in _engine().validate_template(subject.text.encode(), config).diagnostics
+        if each.severity.value >= least
+    ]
 
 
 def checkov(subjects: Sequence[Subject]) -> list[Finding]:
