@@ -46,12 +46,13 @@ setup(
     ],
     extras_require={
         "local": [
-            "moto[s3,iam,sts,sns,sqs,kms,ssm,ecr,logs,dynamodb,apigateway,cloudwatch,secretsmanager,server]>=5.2.5,<5.3",
+            "moto[s3,iam,sts,sns,sqs,kms,ssm,ecr,logs,dynamodb,apigateway,secretsmanager,server]>=5.2.5,<5.3",
             "xgboost-cpu>=3.0",
             "scikit-learn>=1.5",
             "optuna>=4.5",
             "uvicorn[standard]>=0.34",
             "fpdf2>=2.8",
+            "tzdata>=2025.1",
         ],
         "monitoring": ["polars>=2.1", "numpy>=2.0"],
         "pytorch": ["torch>=2.6"],
