@@ -30,8 +30,8 @@ BOM = b"\xef\xbb\xbf"
 def whole_records(stream: BinaryIO, size: int = BLOCK, *, quotes: bool = True) -> Iterator[bytes]:
     """The rest of the stream in blocks that end where a record ends. Raises InputUnreadable for an endless record."""
     rest = b""
-    while more := stream.read(size):
-        block = b"".join((rest, more, stream.readline(LARGEST_RECORD)))  # to the end of a line: nothing is copied again
+    while more := _whole_lines(stream, size):
+        block = rest + more if rest else more
         if quotes and b'"' in block:
             cut = _last_end(block)
         else:
@@ -43,6 +43,15 @@ def whole_records(stream: BinaryIO, size: int = BLOCK, *, quotes: bool = True) -
             yield block[:cut]
     if rest:
         yield rest
+
+
+def _whole_lines(stream: BinaryIO, size: int) -> bytes:
+    """About ``size`` bytes, to the end of a line: where that is, is found first, so that nothing is copied twice."""
+    start = stream.tell()
+    stream.seek(size, 1)
+    end = stream.readline(LARGEST_RECORD)
+    stream.seek(start)
+    return stream.read(size + len(end))
 
 
 def _last_end(block: bytes) -> int:

@@ -21,7 +21,7 @@ Numbers = npt.NDArray[np.float64]
 
 THINNING = 3
 """A full block is thinned by ``2**THINNING`` at once."""
-RUN = 1024
+RUN = 2048
 """So many numbers are sorted at once."""
 
 
