@@ -36,6 +36,8 @@ class Diary:
 
     def __init__(self, aws: Any) -> None:
         self.aws = aws
+        now = aws.world.now()
+        aws.world.clock.move_to(now // HOUR * HOUR + 1.5 * HOUR)  # far from a full hour, whenever the tests run
         self.scheduler, self.sqs = aws.client("scheduler"), aws.client("sqs")
         self.role("scheduler", "scheduler.amazonaws.com")
         self.url = self.sqs.create_queue(QueueName="q")["QueueUrl"]
