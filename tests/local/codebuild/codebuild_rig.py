@@ -62,9 +62,9 @@ def archive(**files: str) -> bytes:
 class Rig:
     """One embedded AWS for many builds."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, authorization: str = "report") -> None:
         self.home = home
-        self.embedded = EmbeddedAws(home)
+        self.embedded = EmbeddedAws(home, authorization=authorization)
         self.embedded.start()
         self.codebuild, self.s3, self.ecr, self.iam, self.logs = (
             self.client(name) for name in ("codebuild", "s3", "ecr", "iam", "logs")

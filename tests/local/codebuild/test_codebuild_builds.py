@@ -13,7 +13,6 @@ import pytest
 from botocore.exceptions import ClientError
 from codebuild_rig import HUB, REGION, Rig, archive, phases, reason, spec
 
-from orchestrator.local.embedded import EmbeddedAws
 from orchestrator.runtime.building.job import Exit, Job
 from orchestrator.runtime.building.supervisor import supervise
 
@@ -150,27 +149,6 @@ def test_a_build_whose_processes_are_killed_is_not_begun_anew(rig: Rig, tmp_path
     os.kill(int(parent), signal.SIGKILL)
     assert rig.wait(build)["buildStatus"] == "FAULT"
     assert len(mark.read_text().split()) == 1
-
-
-def test_a_build_outlives_the_server(tmp_path: Path) -> None:
-    rig = Rig(tmp_path / "home")
-    go = tmp_path / "go"
-    waiting = f"while [ ! -e {go} ]; do sleep 0.05; done"
-    buildspec = spec(build=["echo before", waiting, "echo after"], post_build=["true"])
-    build = rig.codebuild.start_build(projectName=rig.project(buildspec))["build"]["id"]
-    rig.reach(build, "BUILD")
-    port = int(rig.embedded.endpoint.rpartition(":")[2])
-    rig.embedded.stop()
-    go.touch()
-    rig.embedded = EmbeddedAws(rig.home, port)
-    rig.embedded.start()
-    try:
-        found = rig.wait(build)
-        assert found["buildStatus"] == "SUCCEEDED"
-        lines = [line for line in rig.log(found) if line in ("before", "after")]
-        assert lines == ["before", "after"]
-    finally:
-        rig.embedded.stop()
 
 
 def test_events_tell_how_it_goes(rig: Rig) -> None:

@@ -25,8 +25,8 @@ SOURCE = "aws.codebuild"
 STATE_CHANGE = "CodeBuild Build State Change"
 
 
-class NoSource(Exception):
-    """The source cannot be fetched or unpacked: a status code of CodeBuild's, and a sentence."""
+class CannotBegin(Exception):
+    """There is no source, no buildspec or no log: a status code of CodeBuild, and a sentence."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -73,9 +73,10 @@ class BuildLife:
             return 0.0
         folder = self.folder(key)
         try:
+            self._open_log(key, document)
             version = self._fetch(key, document, folder)
             job = self._job(document, folder)
-        except NoSource as problem:
+        except CannotBegin as problem:
             now = self._world.now()
             failed = ended_phase("DOWNLOAD_SOURCE", begun, now, "FAILED", problem.code, str(problem))
             self._over(key, [*before, failed], "FAILED")
@@ -86,8 +87,30 @@ class BuildLife:
         self._world.store.patch(key, prepared=phases, phases=phases, currentPhase="INSTALL", **resolved)
         return 0.0
 
+    def _open_log(self, key: Key, document: Document) -> None:
+        """Make the log stream as the project's role, as AWS does. Raises CannotBegin when the role may not."""
+        where = document["logs"]
+        if "groupName" not in where:
+            return
+        client = self._world.client("logs", key.account, key.region, document["serviceRole"])
+        group, stream = {"logGroupName": where["groupName"]}, {"logStreamName": where["streamName"]}
+        try:
+            try:
+                client.create_log_stream(**group, **stream)
+            except client.exceptions.ResourceNotFoundException:
+                client.create_log_group(**group)
+                client.create_log_stream(**group, **stream)
+        except client.exceptions.ResourceAlreadyExistsException:
+            return
+        except ClientError as error:
+            text = (
+                f"ACCESS_DENIED: Service role {document['serviceRole']} does not allow AWS CodeBuild to create Amazon"
+                f" CloudWatch Logs log streams for build {document['arn']}. Error message: {error}"
+            )
+            raise CannotBegin("ACCESS_DENIED", text) from error
+
     def _fetch(self, key: Key, document: Document, folder: Path) -> str:
-        """Unpack the source; its version. Raises NoSource."""
+        """Unpack the source; its version. Raises CannotBegin."""
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "src").mkdir(parents=True)
         source = document["source"]
@@ -102,7 +125,7 @@ class BuildLife:
         except ClientError as error:
             text = error.response["Error"]
             message = f"{text['Code']}: {text.get('Message', '')} for primary source and source version {version}"
-            raise NoSource("CLIENT_ERROR", message) from error
+            raise CannotBegin("CLIENT_ERROR", message) from error
         archive = folder / "source.zip"
         with archive.open("wb") as file:
             shutil.copyfileobj(answer["Body"], file)
@@ -116,7 +139,7 @@ class BuildLife:
         else:
             file = folder / "src" / (given or "buildspec.yml")
             if not file.resolve().is_relative_to((folder / "src").resolve()) or not file.is_file():
-                raise NoSource("YAML_FILE_ERROR", f"YAML file does not exist: {given or 'buildspec.yml'}")
+                raise CannotBegin("YAML_FILE_ERROR", f"YAML file does not exist: {given or 'buildspec.yml'}")
             text = file.read_text(errors="replace")
         variables = document["environment"].get("environmentVariables", [])
         settings = read_settings(self._world.home / SETTINGS)
@@ -200,7 +223,7 @@ class BuildLife:
 def read_settings(path: Path) -> dict[str, Any]:
     """``builds.json`` of the home: ``engine`` (``auto`` or ``none``) and ``rehearse`` (globs of images).
 
-    Raises NoSource when it is something else.
+    Raises CannotBegin when it is something else.
     """
     found: dict[str, Any] = {"engine": "auto", "rehearse": []}
     if path.exists():
@@ -212,7 +235,7 @@ def read_settings(path: Path) -> dict[str, Any]:
                 raise ValueError(given)
         except (ValueError, TypeError) as error:
             text = f'{path} must be {{"engine": "auto" or "none", "rehearse": ["<image glob>", ...]}}: {error}'
-            raise NoSource("INTERNAL_SERVICE_ERROR", text) from error
+            raise CannotBegin("INTERNAL_SERVICE_ERROR", text) from error
     return found
 
 
@@ -220,13 +243,13 @@ def _unpack(archive: Path, target: Path, location: str) -> None:
     try:
         with zipfile.ZipFile(archive) as opened:
             if sum(member.file_size for member in opened.infolist()) > LARGEST_SOURCE_BYTES:
-                raise NoSource("CLIENT_ERROR", f"{location} holds more than {LARGEST_SOURCE_BYTES} bytes")
+                raise CannotBegin("CLIENT_ERROR", f"{location} holds more than {LARGEST_SOURCE_BYTES} bytes")
             for member in opened.infolist():
                 path = Path(opened.extract(member, target))  # keeps names such as ../x inside the target
                 if path.is_file():
                     path.chmod(0o755 if (member.external_attr >> 16) & 0o100 else 0o644)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as problem:
-        raise NoSource("CLIENT_ERROR", f"{location} is not a zip that can be unpacked: {problem}") from problem
+        raise CannotBegin("CLIENT_ERROR", f"{location} is not a zip that can be unpacked: {problem}") from problem
     archive.unlink()
 
 
