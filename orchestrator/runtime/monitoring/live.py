@@ -56,7 +56,11 @@ def live_rows(window: Window, wanted: Wanted, findings: Findings, *, label: str 
     if table is not None:
         yield from labelled_table(table, label=label, prediction=prediction, probability=probability)
     elif window.ground_truth is not None:
-        yield from Merged(window.captured, window.ground_truth, wanted, findings).parts()
+        merged = Merged(window.captured, window.ground_truth, wanted, findings)
+        yield from merged.parts()
+        if merged.coverage.unlabelled:
+            findings.add("no_ground_truth", str(window.captured.name), "Rows without ground truth were left out.",
+                         count=merged.coverage.unlabelled)  # fmt: skip
     elif window.captured.is_file():
         yield from read_calls(window.captured, window.captured.name, wanted, findings)
     else:

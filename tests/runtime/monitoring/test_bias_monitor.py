@@ -264,6 +264,33 @@ def test_one_empty_group_and_zero_denominators_are_written_as_json(tmp_path: Pat
     assert metric(document, "post_training_bias_metrics", "sex", "DI")["value"] == "Infinity"
 
 
+def test_a_monitor_that_would_be_blind_says_so(tmp_path: Path) -> None:
+    told = definition(bias_config={**SETTINGS["bias_config"], "label_values_or_threshold": ["yes"]})
+    with pytest.raises(InputUnreadable, match="that is yes; there are labels like 0"):
+        made_baseline(tmp_path, people(300, 1), told)
+    told = definition(bias_config={"label_values_or_threshold": [1], "facet_name": "sex",
+                                   "facet_values_or_threshold": ["female"]})  # fmt: skip
+    people(300, 1).write_csv(tmp_path / "base.csv")
+    (finding,) = KIND.baseline(Source(tmp_path / "base.csv"), told, None).findings
+    assert finding["kind"] == "empty_facet" and "sex female" in finding["message"]
+    folder = made_baseline(tmp_path, people(300, 1), definition())
+    window = captured(tmp_path, people(100, 2))
+    with pytest.raises(InputUnreadable, match="None of the window's 100 rows has an answer"):
+        KIND.analyze(window, folder, definition(probability_attribute="3"), None)
+
+
+def test_missing_labels_and_answers_are_counted(tmp_path: Path) -> None:
+    folder = made_baseline(tmp_path, people(1000, 1), definition())
+    frame = people(200, 2)
+    answers = ["broken" if place < 20 else str(p) for place, p in enumerate(frame["p"])]
+    window = captured(tmp_path, frame, answers=answers)
+    truths = (tmp_path / "truth" / "a.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "truth" / "a.jsonl").write_text("".join(truths[:150]))
+    done = KIND.analyze(window, folder, definition(), None)
+    assert done.rows == 150
+    assert {each["kind"]: each["count"] for each in done.findings} == {"no_ground_truth": 50, "no_prediction": 20}
+
+
 def test_an_edited_constraint_is_a_promise(tmp_path: Path) -> None:
     folder = made_baseline(tmp_path, people(3000, 1, unfair=0.3), definition())
     document = json.loads((folder / "constraints.json").read_text())

@@ -27,7 +27,7 @@ def described(counting: Counting, views: Sequence[View], policy: BiasPolicy) -> 
         intervals = chance.intervals(counting.counts, view, policy.seed) if counting.rows else {}
         for name, metric in METRICS.items():
             rows = chance.sizes(counting.counts, view, metric)
-            if metric.trained and not _predicted(counting.counts):
+            if metric.trained and not predicted(counting.counts):
                 continue
             if metric.grouped and not counting.group:
                 found.append(Outcome(view, name, math.nan, rows=rows,
@@ -39,7 +39,8 @@ def described(counting: Counting, views: Sequence[View], policy: BiasPolicy) -> 
     return found
 
 
-def _predicted(counts: Counts) -> bool:
+def predicted(counts: Counts) -> bool:
+    """Whether any row has a prediction."""
     return any(cell[-2] != "2" for cell in counts.cells)
 
 

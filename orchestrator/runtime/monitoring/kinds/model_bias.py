@@ -29,6 +29,7 @@ from orchestrator.runtime.monitoring.bias.documents import ANALYSIS, CONSTRAINTS
 from orchestrator.runtime.monitoring.bias.flipping import Flips
 from orchestrator.runtime.monitoring.bias.page import page as drawn
 from orchestrator.runtime.monitoring.bias.settings import BiasPolicy, BiasSettings, settings_of
+from orchestrator.runtime.monitoring.bias.tables import View
 from orchestrator.runtime.monitoring.documents import load
 from orchestrator.runtime.monitoring.failures import InputUnreadable
 from orchestrator.runtime.monitoring.findings import Findings
@@ -63,8 +64,9 @@ def baseline(data: Source, definition: Definition, predict: Predict | None) -> R
         if not answers and predict is not None:
             judged = judged.with_columns(predicting.asked(frame.select(features), predict, settings))
         counting.update(judged)
-    _note(counting, data.findings)
+    _check_outcomes(counting, settings, first[label])
     views = counting.views()
+    _note(counting, views, data.findings)
     outcomes = comparison.described(counting, views, policy)
     document = documents.analysis(settings, label, outcomes)
     flips = {view.key: each for view in views if isinstance(each := counting.flips(view), Flips)}
@@ -97,7 +99,25 @@ def _check_columns(first: pl.DataFrame, settings: BiasSettings, label: str, answ
         raise InputUnreadable(f"The facet {', '.join(double)} is the label or the prediction.", hint="Name a feature.")
 
 
-def _note(counting: Counting, findings: Findings) -> None:
+def _check_outcomes(counting: Counting, settings: BiasSettings, labels: pl.Series) -> None:
+    """Raise InputUnreadable when no label is a good one: nothing could ever be said."""
+    if counting.rows and not any(cell[-3] == "1" for cell in counting.counts.cells):
+        seen = ", ".join(sorted({str(each) for each in labels.drop_nulls().head(1000)})[:5])
+        raise InputUnreadable(
+            f"No label of the baseline is good, that is {settings.shown_label}; there are labels like {seen}.",
+            hint="Check label and bias_config.label_values_or_threshold.",
+        )
+
+
+def _note(counting: Counting, views: Sequence[View], findings: Findings) -> None:
+    for view in views:
+        if counting.rows and not any(cell[view.place] == view.code for cell in counting.counts.cells):
+            findings.add("empty_facet", view.facet, f"No row has {view.facet} {view.shown}; its metrics are not "
+                         "defined.", count=1)  # fmt: skip
+    unread = sum(count for cell, count in counting.counts.cells.items() if cell[-2] == "2")
+    if unread and unread < counting.rows:
+        findings.add("no_prediction", "all files", "Rows whose answer could not be read count only where no answer is "
+                     "needed.", count=unread)  # fmt: skip
     for name, count in counting.without.items():
         findings.add("missing_facet", name, f"Rows without {name} were left out of its comparison.", count=count)
     if counting.gaps:
@@ -119,12 +139,23 @@ def analyze(window: Window, baseline: Path, definition: Definition, predict: Pre
     counting = Counting(known.cuts, settings.group, policy.seed, examples=True)
     for frame in _rows(window, settings, known, definition.columns, findings):
         counting.update(_judged(frame, settings, list(known.columns), predict))
+    _check_answers(counting, known)
     absent = [each.name for each in known.cuts if counting.rows and counting.without.get(each.name) == counting.rows]
     counting.without = {name: count for name, count in counting.without.items() if name not in absent}
-    _note(counting, findings)
+    views = [view for view in known.views if view.facet not in absent]
+    _note(counting, views, findings)
     _unknown_values(counting, known, findings)
     outcomes = comparison.compared(counting, known, policy)
     return _result(outcomes, absent, counting, known, settings, policy, findings)
+
+
+def _check_answers(counting: Counting, known: Baseline) -> None:
+    """Raise InputUnreadable when no answer could be read although the baseline has some: the monitor would be blind."""
+    if counting.rows and not comparison.predicted(counting.counts) and comparison.predicted(known.counts):
+        raise InputUnreadable(
+            f"None of the window's {counting.rows:,} rows has an answer that can be read.",
+            hint="Check prediction_attribute, probability_attribute and predicted_label_config.",
+        )
 
 
 def _rows(window: Window, settings: BiasSettings, known: Baseline, columns: Sequence[str],
