@@ -2,7 +2,7 @@
 
 A job comes with ``UserParameters`` that say what to do: ``results`` hands a state machine's output to the actions
 that follow, ``accept`` does what an approval granted, ``verify`` compares a stage with the truth. Every job is
-answered; a failure carries the reason a person needs.
+answered; a failure carries the reason a person needs. Jobs that are the work of others (``provision``) are handed in.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Job:
     do: str
     arguments: Mapping[str, Any]
     token: str = ""
+    inputs: tuple[tuple[str, str], ...] = ()
+    """Bucket and key of each artifact that the action was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ def read_job(event: Mapping[str, Any]) -> Job:
         job = event["CodePipeline.job"]
         data = job["data"]
         arguments = json.loads(data["actionConfiguration"]["configuration"]["UserParameters"])
-        return Job(job["id"], arguments.pop("do"), arguments, data.get("continuationToken", ""))
+        places = [artifact["location"]["s3Location"] for artifact in data.get("inputArtifacts", [])]
+        inputs = tuple((place["bucketName"], place["objectKey"]) for place in places)
+        return Job(job["id"], arguments.pop("do"), arguments, data.get("continuationToken", ""), inputs)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadRequest(
             f"The CodePipeline job carries no UserParameters of ours: {error!r}.",
@@ -66,11 +70,16 @@ def read_job(event: Mapping[str, Any]) -> Job:
         ) from error
 
 
-def run_job(event: Mapping[str, Any], aws: Aws) -> Done | JobFailed:
-    """Do the job and tell CodePipeline. Returns what was told; raises only when it could not be told."""
+def run_job(
+    event: Mapping[str, Any], aws: Aws, others: Mapping[str, Callable[[Job], Done]] | None = None
+) -> Done | JobFailed:
+    """Do the job and tell CodePipeline. Returns what was told; raises only when it could not be told.
+
+    ``others`` are jobs that somebody else does, by their names.
+    """
     try:
         job = read_job(event)
-        outcome: Done | JobFailed = _do(job, aws)
+        outcome: Done | JobFailed = others[job.do](job) if others and job.do in others else _do(job, aws)
     except JobFailed as failure:
         outcome = failure
     except OrchestratorError as error:

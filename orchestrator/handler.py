@@ -1,7 +1,7 @@
 """The Lambda's door: every kind of event becomes a call of ``flow`` or of a room, and every outcome an answer.
 
-API Gateway (the table in ``routes``) · S3 (a config was dropped) · CodeCommit (a config was pushed) · CodePipeline (a
-job of a run; a run was stopped) · direct invocation with a config.
+API Gateway (the table in ``routes``) · S3, itself or by EventBridge (a config was dropped) · CodeCommit (a config was
+pushed) · CodePipeline (a job of a run; a run was stopped; a connected repository's commit) · direct invocation.
 
 Logs are one JSON object a line and carry no payloads: a config may hold what is nobody's business.
 """
@@ -17,12 +17,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from orchestrator import answers, execute, routes, settings
 from orchestrator.aws import Aws
 from orchestrator.blueprint import Catalog, load_catalog
-from orchestrator.commits import CONFIG_FILE, Commit, parse
+from orchestrator.commits import CONFIG_FILE, Checkout, Commit, parse
 from orchestrator.errors import (
     AwsFailed,
     BadRequest,
@@ -78,6 +78,8 @@ class Orchestrator:
             return "job", self._job
         if isinstance(event.get("Records"), list) and event["Records"]:
             return "s3", self._dropped
+        if event.get("source") == "aws.s3":
+            return "s3", self._dropped_elsewhere
         if event.get("source") == "aws.codecommit":
             return "commit", self._pushed
         if event.get("source") == "aws.codepipeline":
@@ -138,6 +140,15 @@ class Orchestrator:
         failures = [error for record in event["Records"] if (error := self._dropped_one(record, request_id))]
         if failures:
             raise failures[0]
+
+    def _dropped_elsewhere(self, event: Event, request_id: str) -> None:
+        """A config in a bucket that is not ours: EventBridge tells of it, with a key that is not encoded."""
+        detail = event.get("detail", {})
+        place = {"key": quote_plus(detail["object"]["key"]), "versionId": detail["object"].get("version-id", "")}
+        record = {"eventSource": "aws:s3", "s3": {"bucket": detail["bucket"], "object": place}}
+        error = self._dropped_one(record, request_id)
+        if error:
+            raise error
 
     def _dropped_one(self, record: Event, request_id: str) -> Exception | None:
         if record.get("eventSource") != "aws:s3":
@@ -218,9 +229,34 @@ class Orchestrator:
     # ---- CodePipeline ----
 
     def _job(self, event: Event, request_id: str) -> None:
-        outcome = execute.run_job(event, self.aws)
+        others = {"provision": lambda job: self._checked_out(job, request_id)}
+        outcome = execute.run_job(event, self.aws, others)
         if isinstance(outcome, execute.JobFailed):
             _log(request_id=request_id, job=str(event["CodePipeline.job"]["id"]), answered="failed")
+
+    def _checked_out(self, job: execute.Job, request_id: str) -> execute.Done:
+        """A commit that a connection brought: every config in it is provisioned; those unchanged stay so."""
+        if len(job.inputs) != 1:
+            raise BadRequest("The job 'provision' needs one artifact: the repository.")
+        commit = Checkout(self.aws, *job.inputs[0], name=str(job.arguments.get("commit", "the commit"))[:200])
+        outcomes, failed = [], []
+        for path, text in commit.configs().items():
+
+            def work(path: str = path, text: bytes = text) -> dict[str, Any]:
+                body = parse(text, f"{path} of {commit.name}")
+                folder = commit.folder_beside(path)
+                return self._provisioned(
+                    with_uploaded_sources(body, folder, self.aws) if isinstance(body, dict) else body
+                )
+
+            result, _ = self._reported(f"{commit.name}/{path}", work, request_id)
+            told = f"{path}: {result['outcome']}"
+            outcomes.append(told)
+            if result["outcome"] in ("refused", "postponed", "failed"):
+                failed.append(f"{told}. {result.get('message', '')}")
+        if failed:
+            raise execute.JobFailed(" ".join(failed))
+        return execute.Done("; ".join(outcomes) or f"no {CONFIG_FILE} in {commit.name}")
 
     def _run_changed(self, event: Event, request_id: str) -> None:
         """A stopped run leaves its state machines running; they are stopped here."""

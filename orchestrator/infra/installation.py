@@ -32,6 +32,7 @@ UNITS = ("StageUnits", "DevOrgId", "StagingOrgId", "ProdOrgId")
 """Parameters that make the hub roll out the stages' accounts by a stack set."""
 NO_UPDATES = "No updates are to be performed"
 NEVER_LIVED = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"})
+BEGINS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
 LONGEST_WAIT_SECONDS = 900.0
 
 
@@ -254,13 +255,19 @@ def settle(client: Any, stack_id: str, account: str) -> dict[str, Any]:
 
 
 def first_failure(client: Any, stack_id: str) -> str:
-    events = client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
-    failed = [
-        event
-        for page in events
-        for event in page["StackEvents"]
-        if event["ResourceStatus"].endswith("_FAILED") and event.get("PhysicalResourceId") != stack_id
-    ]
+    """The first resource that failed in the last operation on a stack, with its reason."""
+    failed = []
+    for page in client.get_paginator("describe_stack_events").paginate(StackName=stack_id):
+        for event in page["StackEvents"]:  # the newest first
+            own = event.get("PhysicalResourceId") == stack_id
+            if event["ResourceStatus"].endswith("_FAILED") and not own:
+                failed.append(event)
+            if own and event["ResourceStatus"] in BEGINS:
+                return _told(failed)
+    return _told(failed)
+
+
+def _told(failed: Sequence[Mapping[str, Any]]) -> str:
     if not failed:
         return "CloudFormation gives no reason."
     return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"

@@ -26,6 +26,8 @@ LONGEST_STOP_SECONDS = 25.0
 def main() -> int:
     """Run until SIGTERM or SIGINT. Returns 1 when the home or the port cannot be used."""
     options = _arguments()
+    for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):  # the user's; boto3 would look for it in here too
+        os.environ.pop(variable, None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     _allow_many_files()

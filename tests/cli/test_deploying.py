@@ -85,15 +85,16 @@ def test_what_is_said_to_stay_is_what_the_templates_keep() -> None:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[home.Running]:
     """An embedded AWS with nothing in it, in use."""
     folder = tmp_path_factory.mktemp("deploying")
-    before = {name: os.environ.get(name) for name in ("MLOPS_HOME",)}
-    os.environ["MLOPS_HOME"] = str(folder)
+    before = {name: os.environ.get(name) for name in ("MLOPS_HOME", "AWS_PROFILE")}
+    os.environ.update(MLOPS_HOME=str(folder), AWS_PROFILE="not-there")  # a profile of the user is none of its business
     running = embedded.start(folder / "aws", Console(quiet=True))
+    del os.environ["AWS_PROFILE"]
     try:
         yield running
     finally:
         embedded.stop(folder / "aws")
         for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 @pytest.fixture
@@ -123,6 +124,7 @@ def test_planned_declined_deployed_again_and_taken_away(machine: home.Running, r
     assert code == 0 and told["ready"]
     states = {one["name"]: one["state"] for one in told["checks"]}
     assert states["Stage dev"] == states["Stage prod"] == "ok"
+    assert states["API Gateway's role for logs"] == "ok"
     assert states["Quota of IAM roles"] == "skipped"  # the embedded AWS has no quotas, and that is said
 
     code, told, said = run("deploy", "--stages", STAGES, "--plan")

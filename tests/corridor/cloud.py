@@ -108,7 +108,7 @@ class Cloud:
         if (Bucket, Key) not in self.objects:
             raise refuse("NoSuchKey", status=404)
         held = self.objects[Bucket, Key]
-        return {**held, "Body": io.BytesIO(held["Body"])}
+        return {**held, "Body": io.BytesIO(held["Body"]), "ContentLength": len(held["Body"])}
 
     def s3_delete_object(self, Bucket: str, Key: str, account: str) -> dict[str, Any]:
         self.objects.pop((Bucket, Key), None)

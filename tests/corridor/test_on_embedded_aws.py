@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,8 +22,10 @@ from orchestrator.errors import AwsFailed, Conflict, NotFound
 from orchestrator.flow import delete_project
 from orchestrator.infra.installation import Accounts, install
 from orchestrator.infra.lambda_package import build
+from orchestrator.infra.rights.statement import trust_of_service
 from orchestrator.model import Stage
 from orchestrator.status import project_status, projects
+from tests.corridor.launch import MULTI, resources
 from tests.local.conftest import Aws as Embedded
 
 ROOT = Path(__file__).parent.parent.parent
@@ -183,3 +187,70 @@ def test_a_pushed_commit_is_provisioned_with_its_code(installed: Installed) -> N
     eventually(lambda: [one for one in cloudformation.describe_stacks()["Stacks"] if one["StackName"] == stack])
     sources = installed.client("s3").list_objects_v2(Bucket=installed.outputs["AssetsBucket"], Prefix="sources/")
     assert len(sources["Contents"]) == 1
+
+
+def test_a_connected_repository_is_provisioned_through_its_pipeline(installed: Installed) -> None:
+    """The pipeline of the launch template; only its source, which is not to be had here, is a bucket."""
+    codepipeline, s3 = installed.client("codepipeline"), installed.client("s3")
+    connected = resources(MULTI)["ConnectionPipeline"]["Properties"]
+    provision = json.loads(json.dumps(connected["Stages"][1]).replace("#{Commit.FullRepositoryName}", "team/models"))
+    provision["Actions"][0]["Configuration"]["FunctionName"] = installed.outputs["FunctionName"]
+    bucket = installed.outputs["AssetsBucket"]
+    source = {
+        "name": "Source",
+        "actions": [
+            {
+                "name": "Repository",
+                "actionTypeId": {"category": "Source", "owner": "AWS", "provider": "S3", "version": "1"},
+                "configuration": {"S3Bucket": bucket, "S3ObjectKey": "repo.zip", "PollForSourceChanges": "false"},
+                "outputArtifacts": [{"name": "Repository"}],
+                "namespace": "Commit",
+                "runOrder": 1,
+            }
+        ],
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("mlops-config.json", json.dumps(config("breast-cancer", model_name="connected")))
+    s3.put_object(Bucket=bucket, Key="repo.zip", Body=buffer.getvalue())
+    role = installed.client("iam").create_role(
+        RoleName="connected",
+        AssumeRolePolicyDocument=json.dumps(trust_of_service("codepipeline", says_source=True)).replace(
+            '{"Ref": "AWS::AccountId"}', f'"{installed.accounts.hub}"'
+        ),
+    )["Role"]["Arn"]
+    pipeline = {
+        "name": "config-test",
+        "roleArn": role,
+        "pipelineType": "V2",
+        "artifactStore": {"type": "S3", "location": installed.outputs["ArtifactBucket"]},
+        "stages": [source, lower(json.loads(json.dumps(provision).replace("#{Commit.CommitId}", "abc")))],
+    }
+    codepipeline.create_pipeline(pipeline=pipeline)
+    run = codepipeline.start_pipeline_execution(name="config-test")["pipelineExecutionId"]
+
+    def over() -> Any:
+        found = codepipeline.get_pipeline_execution(pipelineName="config-test", pipelineExecutionId=run)
+        return found["pipelineExecution"] if found["pipelineExecution"]["status"] != "InProgress" else None
+
+    assert eventually(over)["status"] == "Succeeded"
+    names = {one["StackName"] for one in installed.client("cloudformation").describe_stacks()["Stacks"]}
+    assert "mlops-pipeline-connected-workload-codepipeline" in names
+
+
+def lower(value: Any) -> Any:
+    """CloudFormation's spelling of a stage as the API takes it; a configuration keeps its keys."""
+    if isinstance(value, list):
+        return [lower(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key[:1].lower() + key[1:]: one if key == "Configuration" else lower(one) for key, one in value.items()}
+
+
+def test_the_embedded_aws_refuses_connections_by_name(installed: Installed) -> None:
+    """What is not rehearsed is not accepted."""
+    arn = "arn:aws:codeconnections:us-east-1:111111111111:connection/00000000-0000-4000-8000-000000000000"
+    options = {"ConnectionArn": arn, "ConnectionRepository": "team/models"}
+    with pytest.raises((AwsFailed, Conflict), match=r"ConnectionPipeline: .*(CodeStarSourceConnection|triggers)"):
+        install(installed.accounts, installed.stages, installed.package, options)
+    assert installed.install() == installed.outputs

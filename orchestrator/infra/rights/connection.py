@@ -14,7 +14,7 @@ POLICY: Policy = (
     allow(
         "KeepArtifacts",
         "s3:GetObject s3:GetObjectVersion s3:PutObject",
-        sub("${ArtifactBucket.Arn}/${NamePrefix}-config/*"),
+        sub("${ArtifactBucket.Arn}/config-*"),
         "The commit is handed on as an artifact.",
     ),
     allow(

@@ -94,8 +94,8 @@ def _buckets(assets: Value, config: Value) -> Policy:
         allow(
             "ReadConfigsOfConnections",
             "s3:GetObject s3:GetObjectVersion",
-            sub("${ArtifactBucket.Arn}/${NamePrefix}-config/*"),
-            "A commit that a connection brings arrives as an artifact.",
+            sub("${ArtifactBucket.Arn}/config-*"),
+            "A commit that a connection brings arrives as an artifact of the pipeline config-<prefix>.",
         ),
     )
 

@@ -208,6 +208,12 @@ def read() -> Mapping[str, Policy]:
                 "A monitor's schedule must be there and run.",
             ),
             allow(
+                "Alarms",
+                "cloudwatch:DescribeAlarms",
+                here("cloudwatch", f"alarm:{PIPELINES}"),
+                "`mlops monitor list` tells what a monitor has raised.",
+            ),
+            allow(
                 "StateMachines",
                 "states:DescribeExecution states:GetExecutionHistory",
                 here("states", f"execution:{PIPELINES}:*"),

@@ -31,7 +31,7 @@ def add(stack: Stack) -> None:
     pipeline = codepipeline.CfnPipeline(
         stack,
         "ConnectionPipeline",
-        name=text({"Fn::Sub": "${NamePrefix}-config"}),
+        name=text({"Fn::Sub": "config-${NamePrefix}"}),
         pipeline_type="V2",
         execution_mode="QUEUED",
         role_arn=text({"Fn::GetAtt": ["ConnectionRole", "Arn"]}),
