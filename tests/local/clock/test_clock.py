@@ -239,3 +239,23 @@ def test_captured_calls_lie_under_the_hour_they_were_made_in(aws: Any, tmp_path:
     Capture(aws.world)._seal(folder)  # of another process: it knows only the file
     assert not (folder / OPEN).exists()
     assert {str(path.relative_to(folder / "sealed").parent) for path in folder.glob("sealed/**/*.jsonl")} == set(hours)
+
+
+def test_a_file_begins_with_its_first_line_whoever_sealed_the_one_before(aws: Any) -> None:
+    """The service that answers calls writes; another one, of SageMaker itself, seals and uploads."""
+    from orchestrator.local.services.sagemaker.capture import Capture
+
+    writer, uploader = Capture(aws.world), Capture(aws.world)
+    endpoint = Key("111111111111", "us-east-1", "sagemaker", "Endpoint", "e")
+    config = {"EnableCapture": True, "InitialSamplingPercentage": 100, "CaptureOptions": [{"CaptureMode": "Input"}]}
+    call: Any = (endpoint, "v", config, (b"1", "text/csv"), (b"", "text/csv"), {})
+    writer.record(*call)
+    folder = next(aws.home.rglob("capture/v"))
+    uploader._seal(folder)
+    aws.world.clock.move_to(aws.world.now() + HOUR)
+    hour = datetime.fromtimestamp(aws.world.now(), UTC).strftime("%Y/%m/%d/%H")
+    writer.record(*call)
+    writer.record(*call)
+    uploader._seal(folder)
+    counts = {str(path.parent): len(path.read_text().splitlines()) for path in folder.glob("sealed/**/*.jsonl")}
+    assert counts[str(folder / "sealed" / hour)] == 2 and sum(counts.values()) == 3

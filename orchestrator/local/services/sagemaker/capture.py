@@ -66,7 +66,8 @@ class Capture:
             first = not (folder / OPEN).exists()
             if not first and self._since(folder) // HOUR_SECONDS != now // HOUR_SECONDS:
                 self._seal(folder)
-            self._began.setdefault(folder, now)
+            if not (folder / OPEN).exists():  # another Capture may have sealed the one that is remembered
+                self._began[folder] = now
             with (folder / OPEN).open("a") as file:
                 file.write(line + "\n")
         if first:
