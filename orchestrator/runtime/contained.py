@@ -27,6 +27,8 @@ REASON_LENGTH = 1024
 """The API's limit for FailureReason."""
 LOG = "job.log"
 TOLD_LINES, TOLD_LENGTH = 60, 600
+GIVEN = ("AWS_", "MLOPS_CLOCK_")
+"""Variables that the program gets from whoever started the job: keys, region, endpoint, and the time there."""
 
 
 class CannotStart(Exception):
@@ -67,7 +69,7 @@ def start(
     """Begin the program in ``cwd`` with the keys of its role and these variables; isolated, ``ml`` is its /opt/ml."""
     whole = {
         **clean_environment(),
-        **{name: value for name, value in os.environ.items() if name.startswith("AWS_")},
+        **{name: value for name, value in os.environ.items() if name.startswith(GIVEN)},
         **program.environment,
         **environment,
     }
