@@ -74,7 +74,7 @@ class Axes:
         texts.append(f'<text class="label" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 5}" text-anchor="middle">'
                      f"{escape(across)}</text>")  # fmt: skip
         middle = (TOP + HEIGHT - BOTTOM) / 2
-        texts.append(f'<text class="label" transform="translate(9 {middle}) rotate(-90)" text-anchor="middle">'
+        texts.append(f'<text class="label" transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">'
                      f"{escape(up)}</text>")  # fmt: skip
         return f'<g class="grid">{"".join(lines)}</g><g class="axis">{"".join(texts)}</g>'
 
@@ -110,9 +110,8 @@ def residuals(first: Sequence[Mapping[str, float]], second: Sequence[Mapping[str
     every = [*first, *second]
     ends = [each["mean_residual"] + side * each["half_interval"] for each in every for side in (-1, 1)] + [0.0]
     across = [each["mean_prediction"] for each in every]
-    low, high = min(ends), max(ends)
-    margin = (high - low) * 0.06 or 1.0
-    axes = Axes(min(across), max(across), low - margin, high + margin)
+    far = max(map(abs, ends)) * 1.06 or 1.0
+    axes = Axes(min(across), max(across), -far, far)
     body = axes.frame("prediction", "mean residual") + axes.line([(axes.left, 0), (axes.right, 0)], "diagonal")
     for points, style in ((first, "base"), (second, "now")):
         body += axes.line([(each["mean_prediction"], each["mean_residual"]) for each in points],
