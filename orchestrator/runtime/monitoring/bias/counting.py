@@ -79,6 +79,7 @@ class Counting:
     gaps: int = 0
     _random: np.random.Generator = field(init=False)
     _sample: pl.DataFrame | None = None
+    _flips: dict[tuple[str, str], Flips | str] = field(default_factory=dict)
     _places: dict[Cell, list[dict[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,6 +89,7 @@ class Counting:
     def update(self, frame: pl.DataFrame) -> None:
         """Take in rows: features, ``@outcome``, ``@predicted``, and where they came from."""
         self.rows += frame.height
+        self._flips.clear()
         codes = pl.DataFrame([self._codes(each, frame) for each in self.cuts])
         key = codes.with_columns(
             frame[OUTCOME].cast(pl.String).alias("@y"), frame[PREDICTED].cast(pl.String).alias("@p"),
@@ -142,7 +144,12 @@ class Counting:
         self._sample = pl.concat(known, how="diagonal_relaxed").bottom_k(most, by=KEY) if known else None
 
     def flips(self, view: View) -> Flips | str:
-        """The flip test of a view on the sample, or why there is none."""
+        """The flip test of a view on the sample, or why there is none; computed once, when all rows were seen."""
+        if view.key not in self._flips:
+            self._flips[view.key] = self._flipped(view)
+        return self._flips[view.key]
+
+    def _flipped(self, view: View) -> Flips | str:
         others = sorted(self.texts - {view.facet})
         if others:
             return f"The flip test needs numbers; {', '.join(others[:5])} {'are' if len(others) > 1 else 'is'} text."
