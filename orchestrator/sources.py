@@ -1,8 +1,9 @@
-"""Training code beside a config: folders become reproducible archives in the assets bucket, named by their content.
+"""Code beside a config: folders become reproducible archives in the assets bucket, named by their content.
 
-A ``source_dir`` that is a folder beside the config (in the commit, or on the disk of whoever runs ``mlops provision``)
-is packed, uploaded as ``sources/<sha256>.tar.gz`` and replaced by that key; any other value is left to validation.
-The same files give the same key, so an unchanged folder changes nothing.
+A ``source_dir`` (training code) or a ``source`` (what an image is built from) that is a folder beside the config, in
+the commit or on the disk of whoever runs ``mlops provision``, is packed, uploaded as ``sources/<sha256>.tar.gz`` or
+``.zip`` and replaced by that key; any other value is left to validation. The same files give the same key, so an
+unchanged folder changes nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import gzip
 import hashlib
 import io
 import tarfile
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +20,9 @@ from typing import Any
 from orchestrator.aws import Aws
 from orchestrator.errors import AwsFailed, BadRequest
 
-SOURCE_KEYS = ("source_dir",)
+TAR, ZIP = ".tar.gz", ".zip"
+SOURCE_KEYS: Mapping[str, str] = {"source_dir": TAR, "source": ZIP}
+"""The keys that may name a folder, and how the archive made of it ends."""
 PREFIX = "sources/"
 LARGEST_SOURCE_BYTES = 50_000_000
 EXISTS_ALREADY = frozenset({"PreconditionFailed", "412"})
@@ -36,8 +40,8 @@ Folder = Callable[[str], Mapping[str, File] | None]
 """The files below a relative path (path -> file), or None when it is no folder."""
 
 
-def pack(files: Mapping[str, File]) -> tuple[str, bytes]:
-    """Key and bytes of the archive: no owners, no times, names in order.
+def pack(files: Mapping[str, File], ending: str = TAR) -> tuple[str, bytes]:
+    """Key and bytes of the archive, a tar or a zip: no owners, no times, names in order.
 
     Raises BadRequest when the folder is empty or larger than 50 MB.
     """
@@ -55,25 +59,40 @@ def pack(files: Mapping[str, File]) -> tuple[str, bytes]:
             member.mode = 0o755 if files[name].executable else 0o644
             archive.addfile(member, io.BytesIO(files[name].data))
     tar = buffer.getvalue()
-    # Named by the tar, not by the gzip around it, whose bytes depend on the zlib at hand.
-    return f"{PREFIX}{hashlib.sha256(tar).hexdigest()}.tar.gz", gzip.compress(tar, mtime=0)
+    # Named by the tar, not by what is compressed, whose bytes depend on the zlib at hand.
+    key = f"{PREFIX}{hashlib.sha256(tar).hexdigest()}{ending}"
+    return key, gzip.compress(tar, mtime=0) if ending == TAR else _zipped(files)
+
+
+def _zipped(files: Mapping[str, File]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            member = zipfile.ZipInfo(name)  # of 1980, the earliest time a zip can hold
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.external_attr = (0o755 if files[name].executable else 0o644) << 16
+            archive.writestr(member, files[name].data)
+    return buffer.getvalue()
 
 
 def with_uploaded_sources(body: Mapping[str, Any], folder: Folder, aws: Aws) -> dict[str, Any]:
     """The config with every folder of code replaced by the key of its archive, which is uploaded when it is new."""
-    known: dict[str, str] = {}
+    known: dict[tuple[str, str], str] = {}
 
-    def upload(path: str) -> str:
-        if path not in known:
+    def upload(path: str, ending: str) -> str:
+        if (path, ending) not in known:
             files = folder(path)
-            known[path] = _upload(aws, files) if files is not None else path
-        return known[path]
+            known[path, ending] = _upload(aws, files, ending) if files is not None else path
+        return known[path, ending]
 
     return with_sources(body, upload)
 
 
-def with_sources(body: Mapping[str, Any], replace: Callable[[str], str]) -> dict[str, Any]:
-    """The config with ``replace`` applied to every value that may name a folder of code, in both forms."""
+def with_sources(body: Mapping[str, Any], replace: Callable[[str, str], str]) -> dict[str, Any]:
+    """The config with every value that may name a folder of code replaced, in both forms.
+
+    ``replace`` gets the value and how an archive of it would end.
+    """
     changed = _with_sources(body, replace)
     pipelines = body.get("pipelines")
     if isinstance(pipelines, list):
@@ -81,17 +100,17 @@ def with_sources(body: Mapping[str, Any], replace: Callable[[str], str]) -> dict
     return changed
 
 
-def _with_sources(config: Mapping[str, Any], replace: Callable[[str], str]) -> dict[str, Any]:
+def _with_sources(config: Mapping[str, Any], replace: Callable[[str, str], str]) -> dict[str, Any]:
     changed = dict(config)
-    for key in SOURCE_KEYS:
+    for key, ending in SOURCE_KEYS.items():
         value = config.get(key)
-        if isinstance(value, str) and value and "://" not in value and not value.endswith(".tar.gz"):
-            changed[key] = replace(value)
+        if isinstance(value, str) and value and "://" not in value and not value.endswith(ending):
+            changed[key] = replace(value, ending)
     return changed
 
 
-def _upload(aws: Aws, files: Mapping[str, File]) -> str:
-    key, data = pack(files)
+def _upload(aws: Aws, files: Mapping[str, File], ending: str) -> str:
+    key, data = pack(files, ending)
     try:
         aws.call(
             "s3",
@@ -99,7 +118,7 @@ def _upload(aws: Aws, files: Mapping[str, File]) -> str:
             Bucket=aws.settings.assets_bucket,
             Key=key,
             Body=data,
-            ContentType="application/gzip",
+            ContentType="application/gzip" if ending == TAR else "application/zip",
             IfNoneMatch="*",  # the name is the content: what is there is this
         )
     except AwsFailed as error:

@@ -67,8 +67,8 @@ def read_packed(path: str) -> Any:
     body = read(path)
     folder = folder_beside(base_of(path))
 
-    def key(name: str) -> str:
+    def key(name: str, ending: str) -> str:
         files = folder(name)
-        return pack(files)[0] if files is not None else name
+        return pack(files, ending)[0] if files is not None else name
 
     return with_sources(body, key) if isinstance(body, dict) else body

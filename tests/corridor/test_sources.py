@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import tarfile
+import zipfile
 from typing import Any
 
 import pytest
@@ -27,6 +28,22 @@ def test_the_same_files_are_the_same_bytes() -> None:
     assert list(members) == ["lib/a.py", "run.sh", "train.py"]
     assert members["run.sh"].mode == 0o755 and members["train.py"].mode == 0o644
     assert {(member.mtime, member.uid, member.uname) for member in members.values()} == {(0, 0, "")}
+
+
+def test_a_folder_that_an_image_is_built_from_becomes_a_zip() -> None:
+    cloud = Cloud()
+    body = {"pipelines": [{"source": "code"}, {"source": "images/ready.zip"}, {"source_dir": "code"}]}
+    made = with_uploaded_sources(body, lambda path: FILES if path == "code" else None, cloud.aws())
+    key = made["pipelines"][0]["source"]
+    assert key == pack(FILES)[0].replace(".tar.gz", ".zip")
+    assert made["pipelines"][1]["source"] == "images/ready.zip"
+    assert made["pipelines"][2]["source_dir"] == pack(FILES)[0]
+    assert pack(FILES, ".zip") == pack(dict(reversed(FILES.items())), ".zip")
+    with zipfile.ZipFile(io.BytesIO(cloud.objects["assets", key]["Body"])) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        assert archive.read("train.py") == b"print()"
+    assert list(members) == ["lib/a.py", "run.sh", "train.py"]
+    assert members["run.sh"].external_attr >> 16 == 0o755
 
 
 @pytest.mark.parametrize("files", [{}, {"data.csv": File(b"x" * 50_000_001)}])
