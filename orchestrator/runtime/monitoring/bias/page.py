@@ -114,10 +114,14 @@ def _card(view: View, outcomes: Sequence[Outcome], violations: Sequence[Mapping[
           shares: Sequence[tuple[str, float, float]]) -> str:  # fmt: skip
     bad = {str(each["metric_name"]) for each in violations}
     tags = "".join(f"<span class='tag'>{escape(name)}</span>" for name in sorted(bad))
+    compared = any(each.limit is not None for each in outcomes)
+    marks = "Marks: the baseline. " if compared else ""
+    title = "Share of good outcomes"
+    drawn = bars(shares, title) if compared else _single([(name, now) for name, _, now in shares], title)
     sides = (
         f"<figure><figcaption>Distance from parity</figcaption>{_ranges(outcomes, bad)}"
-        "<p class='note'>Marks: the baseline. DI, whose parity is 1, is drawn less 1.</p></figure>"
-        f"<figure><figcaption>Share of good outcomes</figcaption>{bars(shares, 'Share of good outcomes')}</figure>"
+        f"<p class='note'>{marks}DI, whose parity is 1, is drawn less 1.</p></figure>"
+        f"<figure><figcaption>Share of good outcomes</figcaption>{drawn}</figure>"
     )
     said = "".join(f"<li>{escape(str(each['description']))}</li>" for each in violations)
     said = f"<ul class='said'>{said}</ul>" if said else ""
@@ -126,6 +130,20 @@ def _card(view: View, outcomes: Sequence[Outcome], violations: Sequence[Mapping[
     return (
         f"<section class='card{' bad' if bad else ''}'><h2>{escape(name)} {tags}</h2>"
         f"{said}<div class='plots sides full'>{sides}</div>{''.join(rows.values())}{_table(outcomes)}</section>"
+    )
+
+
+def _single(shares: Sequence[tuple[str, float]], title: str) -> str:
+    """One bar for each share."""
+    parts = []
+    for place, (name, share) in enumerate(shares):
+        y, width = 24 * place + 4, share * 230
+        parts.append(f'<text class="label" x="112" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<rect class="now-bar" x="120" y="{y}" width="{width:.1f}" height="15" rx="2"/>')
+        parts.append(f'<text x="{width + 126:.1f}" y="{y + 12}">{share:.1%}</text>')
+    return (
+        f'<svg viewBox="0 0 420 {24 * len(shares) + 8}" role="img" aria-label="{title}"><title>{title}</title>'
+        f'<g class="axis">{"".join(parts)}</g></svg>'
     )
 
 
