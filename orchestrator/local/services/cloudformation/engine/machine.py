@@ -38,8 +38,8 @@ class Machine:
     def register(self) -> None:
         """Register the tasks of stacks, resources and notices."""
         tasks = self._documents.world.tasks
-        tasks.register(STACK_TASK, self.step)
-        tasks.register(RESOURCE_TASK, self._effects.step)
+        tasks.register(STACK_TASK, self.step, is_work=True)
+        tasks.register(RESOURCE_TASK, self._effects.step, is_work=True)
         tasks.register(NOTICES, self._notices)
 
     def _notices(self, key: Key) -> float | None:
