@@ -71,7 +71,10 @@ class Target:
             raise AwsFailed(error.response["Error"]["Code"], error.response["Error"]["Message"]) from error
         except BotoCoreError as error:
             raise not_connected(str(error)) from error
-        variables = configuration.get("Environment", {}).get("Variables", {})
+        environment = configuration.get("Environment", {})
+        if "Error" in environment:  # it is encrypted, and the caller may not use the key
+            raise AwsFailed(environment["Error"]["ErrorCode"], environment["Error"]["Message"])
+        variables = environment.get("Variables", {})
         return settings_room.from_environment({"AWS_REGION": function.meta.region_name, **variables})
 
     def enter(self) -> None:
@@ -128,9 +131,15 @@ def offline_settings() -> Settings:
     )
 
 
+def in_reach(arguments: argparse.Namespace) -> bool:
+    """Whether a command that could do without an AWS should ask one: it is named, an embedded one is up, or
+    ``MLOPS_TARGET=aws`` says that the credentials of the environment are meant (as in continuous integration)."""
+    return bool(arguments.profile or home.active() is not None or os.environ.get("MLOPS_TARGET") == "aws")
+
+
 def settings_for_reading(arguments: argparse.Namespace, console: Console) -> Settings:
     """The deployed orchestrator's settings if one can be reached, else the offline ones, and says which."""
-    if arguments.profile or home.active() is not None:
+    if in_reach(arguments):
         return find(arguments, console).settings()
     console.say("(no AWS in reach: using the accounts of a fresh embedded AWS)")
     return offline_settings()

@@ -27,7 +27,7 @@ from orchestrator.infra import sbom
 from orchestrator.infra.lock import DISTRIBUTIONS, FILE, MACHINES, target
 
 READ_AT_RUN_TIME = frozenset({".yaml", ".json", ".j2"})
-NOT_READ = frozenset({"examples", "expected", "launch"})
+NOT_READ = frozenset({"ci", "examples", "expected", "launch"})
 LEFT_OUT = frozenset({"__pycache__", "tests", "benchmarks", "bin", "README.md"})
 KEPT_OF_METADATA = ("METADATA", "LICENSE", "LICENSE.txt", "COPYING")
 LARGEST_ZIP_BYTES = 10_000_000

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +28,7 @@ from orchestrator.infra.lambda_package import build
 from orchestrator.infra.rights.statement import trust_of_service
 from orchestrator.model import Stage
 from orchestrator.status import project_status, projects
+from tests.cli.test_ci_templates import step
 from tests.corridor.launch import MULTI, resources
 from tests.local.conftest import Aws as Embedded
 
@@ -254,3 +258,47 @@ def test_the_embedded_aws_refuses_connections_by_name(installed: Installed) -> N
     with pytest.raises((AwsFailed, Conflict), match=r"ConnectionPipeline: .*(CodeStarSourceConnection|triggers)"):
         install(installed.accounts, installed.stages, installed.package, options)
     assert installed.install() == installed.outputs
+
+
+def test_continuous_integration_plans_and_provisions(installed: Installed, tmp_path: Path) -> None:
+    """The shell of the GitHub workflow as it stands, with the environment that its credentials step leaves."""
+    summary, said = tmp_path / "summary.md", tmp_path / "said"
+    gh = tmp_path / "bin" / "gh"
+    gh.parent.mkdir()
+    gh.write_text(f'#!/bin/sh\necho "$@" >> {said}\ncase "$*" in *--edit-last*) exit 1;; esac\n')
+    gh.chmod(0o755)
+    environment = {
+        "PATH": f"{gh.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "MLOPS_HOME": str(tmp_path / "home"),
+        "MLOPS_TARGET": "aws",
+        "AWS_ENDPOINT_URL": installed.embedded.endpoint,
+        "AWS_ACCESS_KEY_ID": installed.accounts.hub,
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_REGION": REGION,
+        "CONFIG": "mlops-config.json",
+        "GITHUB_STEP_SUMMARY": str(summary),
+        "NUMBER": "7",
+    }
+
+    def run(job: str, name: str) -> int:
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step(job, name)]
+        return subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
+
+    file = tmp_path / "mlops-config.json"
+    file.write_text(json.dumps(config("breast-cancer", model_name="by-ci", colour="red")))
+    assert run("plan", "Plan") == 2  # a wrong config fails the job, and the reason is on the pull request
+    assert "$.colour" in (tmp_path / "comment.md").read_text()
+    file.write_text(json.dumps(config("breast-cancer", model_name="by-ci")))
+    assert run("plan", "Plan") == 0
+    comment = (tmp_path / "comment.md").read_text()
+    assert "Would create the pipeline mlops-pipeline-by-ci-workload" in comment and "deployed" not in comment
+    assert run("plan", "Say it on the pull request") == 0
+    assert said.read_text().splitlines() == [
+        "pr comment 7 --body-file comment.md --edit-last",  # there is none yet
+        "pr comment 7 --body-file comment.md",
+    ]
+    assert run("provision", "Provision") == 0
+    names = {one["StackName"] for one in installed.client("cloudformation").describe_stacks()["Stacks"]}
+    assert "mlops-pipeline-by-ci-workload-codepipeline" in names
+    assert "stack creation started" in summary.read_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli import config, home, target
+from orchestrator.cli import config, target
 from orchestrator.cli.console import Console, table
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     settings = target.settings_for_reading(arguments, console)
     document: dict[str, Any] = {}
     parts: list[str] = []
-    if arguments.profile or home.active() is not None:
+    if target.in_reach(arguments):
         preview = plan_config(body, Aws(settings), settings, catalog)
         decided, outcome = preview.prepared.plan, preview.deployed.outcome
         document |= {"outcome": outcome, "changes": preview.changes.as_dict()}
