@@ -162,6 +162,11 @@ class World:
             self._sessions[name] = (now + ROLE_SESSION_SECONDS, credentials)
         return credentials
 
+    def queue_url(self, arn: str) -> str:
+        """The URL of the queue with this ARN: a service that fills a queue may send to it and need not look for it."""
+        _, _, _, _, account, name = arn.split(":", 5)
+        return f"{self.endpoint}/{account}/{name}"
+
     def close(self) -> None:
         """Close the connections of every client."""
         with self._lock:

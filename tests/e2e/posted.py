@@ -9,7 +9,7 @@ from orchestrator.cli.verbs.provision import invoke
 from orchestrator.cli.walk import Walk
 from tests.e2e.conftest import Machine, finish
 
-HUB, DEV, PROD = "111111111111", "222222222222", "444444444444"
+HUB, DEV, STAGING, PROD = "111111111111", "222222222222", "333333333333", "444444444444"
 
 
 class Workbench:

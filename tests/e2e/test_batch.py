@@ -9,7 +9,7 @@ import pytest
 from orchestrator.aws import Aws
 from orchestrator.status import project_status
 from tests.e2e.conftest import Machine
-from tests.e2e.posted import DEV, HUB, PROD, TRAINING, Workbench
+from tests.e2e.posted import DEV, HUB, PROD, STAGING, TRAINING, Workbench
 
 STAGES = [
     {"name": "dev", "account": DEV, "region": "us-east-1", "approval": False},
@@ -85,7 +85,7 @@ def old_form(bench: Workbench, **changes: str) -> dict[str, Any]:
 
 
 def test_the_old_form_predicts(bench: Workbench) -> None:
-    bench.share(HUB, bench.bucket(HUB, "old-form"), DEV, PROD)
+    bench.share(HUB, bench.bucket(HUB, "old-form"), DEV, STAGING, PROD)
     data = (bench.walk.folder / "test.csv").read_bytes()
     bench.walk.client("s3").put_object(Bucket="old-form", Key="in/rows.csv", Body=data)
     body = old_form(bench)

@@ -73,8 +73,8 @@ def identify(access_key: str, token: str, account: str) -> Identity:
             raise _unknown(access_key)
         role = moto_access.role(account, remembered[0].rpartition("/")[2])
         return Identity(caller.session(remembered[0], role.identity if role else "", remembered[1]))
-    owner = moto_access.user_of_key(access_key)
-    user = moto_access.user(*owner) if owner else None
+    holder = moto_access.user_of_key(access_key)
+    user = moto_access.user(*holder) if holder else None
     if user is None:
         raise _unknown(access_key)
     return Identity(caller.user(user.arn, user.identity, user.tags))

@@ -107,7 +107,7 @@ class S3Events:
             self._world.emit(key.account, key.region, "aws.s3", kind, detail, [bucket])
             return
         arn, message = delivery["arn"], delivery["message"]
-        _, _, service, region, account, name = arn.split(":", 5)
+        _, _, service, region, account, _ = arn.split(":", 5)
         source = f"arn:aws:s3:::{json.loads(message)['Records'][0]['s3']['bucket']['name']}"
         client = self._world.client(service, account, region, source=source)
         match delivery["to"]:
@@ -116,8 +116,7 @@ class S3Events:
             case "sns":
                 client.publish(TopicArn=arn, Message=message, Subject="Amazon S3 Notification")
             case "sqs":
-                found = self._world.client(service, account, region).get_queue_url(QueueName=name)
-                client.send_message(QueueUrl=found["QueueUrl"], MessageBody=message)
+                client.send_message(QueueUrl=self._world.queue_url(arn), MessageBody=message)
 
 
 def _object(event: ObjectEvent) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from botocore.exceptions import ClientError, ParamValidationError
 from orchestrator.local.services.events.arn import Arn, parse_arn, rule_arn
 from orchestrator.local.services.events.pattern import matches, parse
 from orchestrator.local.services.events.target import Delivery, Target
-from orchestrator.local.services.events.targets.queue import queue_url
 from orchestrator.local.services.events.transform import Occasion, render
 from orchestrator.local.store import Document, Key
 from orchestrator.local.world import World
@@ -147,10 +146,10 @@ class Router:
             "EXHAUSTED_RETRY_CONDITION": why,
             "RETRY_ATTEMPTS": str(document["attempts"] - 1),
         }
-        client = self.world.client("sqs", arn.account, arn.region)
+        client = self.world.client("sqs", arn.account, arn.region, source=delivery.rule_arn)
         try:
             client.send_message(
-                QueueUrl=queue_url(client, arn),
+                QueueUrl=self.world.queue_url(str(arn)),
                 MessageBody=delivery.body,
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value or "-"} for name, value in attributes.items()

@@ -154,12 +154,11 @@ class EventQueue:
         return settings
 
     def _deliver(self, key: Key, configuration: Document, arn: str, message: Document) -> None:
-        service, region, account, name = arn.split(":", 5)[2:6]
+        service, region, _, name = arn.split(":", 5)[2:6]
         role, text = configuration["Role"], json.dumps(message)
         if service == "sqs":
             client = self._world.client("sqs", key.account, region, role)
-            url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-            client.send_message(QueueUrl=url, MessageBody=text)
+            client.send_message(QueueUrl=self._world.queue_url(arn), MessageBody=text)
         elif service == "sns":
             self._world.client("sns", key.account, region, role).publish(TopicArn=arn, Message=text)
         elif service == "lambda":
@@ -172,7 +171,7 @@ class EventQueue:
 
     def _bury(self, key: Key, configuration: Document, arn: str, document: Document) -> None:
         """Send the event itself to the dead-letter queue or topic."""
-        service, region, account, name = arn.split(":", 5)[2:6]
+        service, region = arn.split(":", 5)[2:4]
         payload = json.loads(document["outcome"]["payload"] or "{}")
         values = {
             "RequestID": document["requestId"],
@@ -182,7 +181,7 @@ class EventQueue:
         attributes = {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
         client = self._world.client(service, key.account, region, configuration["Role"])
         if service == "sqs":
-            url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+            url = self._world.queue_url(arn)
             client.send_message(QueueUrl=url, MessageBody=document["event"], MessageAttributes=attributes)
         else:
             client.publish(TopicArn=arn, Message=document["event"], MessageAttributes=attributes)

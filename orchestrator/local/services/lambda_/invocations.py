@@ -99,8 +99,8 @@ class Invoker:
         printed = worker.take_log()
         self._give_back(worker, found)
         log = whole_log(request_id, found, printed + ending.note, time.time() - began - loading, ending, loading)
-        _, _, _, region, account, *_ = arn.split(":")
-        self.logs.write(account, region, found["LoggingConfig"]["LogGroup"], worker.stream, log)
+        region = arn.split(":")[3]
+        self.logs.write(found["Role"], region, found["LoggingConfig"]["LogGroup"], worker.stream, log)
         return Outcome(ending.payload, ending.failed, log, found["Version"])
 
     def _give_back(self, worker: Worker, found: Document) -> None:

@@ -18,7 +18,7 @@ LOGGER = logging.getLogger(__name__)
 class Batch(NamedTuple):
     """Lines of one event's log; ``None`` in the queue ends the thread."""
 
-    account: str
+    role: str
     region: str
     group: str
     stream: str
@@ -34,8 +34,8 @@ class LogWriter:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def write(self, account: str, region: str, group: str, stream: str, text: str) -> None:
-        """Queue a text, one log event a line."""
+    def write(self, role: str, region: str, group: str, stream: str, text: str) -> None:
+        """Queue a text, one log event a line; it is written as the function's role, and lost if that may not."""
         now = int(time.time() * 1000)
         lines = [{"timestamp": now, "message": line} for line in text.splitlines() if line]
         if not lines:
@@ -44,7 +44,7 @@ class LogWriter:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="lambda-logs", daemon=True)
                 self._thread.start()
-        self._batches.put(Batch(account, region, group, stream, lines))
+        self._batches.put(Batch(role, region, group, stream, lines))
 
     def close(self) -> None:
         """Write what is queued, then end."""
@@ -62,7 +62,7 @@ class LogWriter:
                 LOGGER.warning("%s lines for %s are lost: %s", len(batch.lines), batch.group, problem)
 
     def _put(self, batch: Batch) -> None:
-        logs = self._world.client("logs", batch.account, batch.region)
+        logs = self._world.client("logs", batch.role.split(":")[4], batch.region, batch.role)
         place = {"logGroupName": batch.group, "logStreamName": batch.stream}
         try:
             logs.put_log_events(**place, logEvents=batch.lines)

@@ -166,7 +166,7 @@ class Firings:
         try:
             client = self._world.client("sqs", arn.account, arn.region, firing["target"]["RoleArn"])
             client.send_message(
-                QueueUrl=client.get_queue_url(QueueName=arn.resource, QueueOwnerAWSAccountId=arn.account)["QueueUrl"],
+                QueueUrl=self._world.queue_url(str(arn)),
                 MessageBody=_text(key, firing) or "{}",
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value or "-"} for name, value in attributes.items()

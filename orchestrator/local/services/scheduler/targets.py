@@ -57,9 +57,8 @@ def _queue(invocation: Invocation, arn: Arn) -> None:
     if arn.resource.endswith(".fifo"):
         group = invocation.target["SqsParameters"]["MessageGroupId"]
         more = {"MessageGroupId": group, "MessageDeduplicationId": invocation.identity}
-    client = invocation.client("sqs", arn.region)
-    url = client.get_queue_url(QueueName=arn.resource, QueueOwnerAWSAccountId=arn.account)["QueueUrl"]
-    client.send_message(QueueUrl=url, MessageBody=invocation.text, **more)
+    url = invocation.world.queue_url(str(arn))
+    invocation.client("sqs", arn.region).send_message(QueueUrl=url, MessageBody=invocation.text, **more)
 
 
 def _topic(invocation: Invocation, arn: Arn) -> None:

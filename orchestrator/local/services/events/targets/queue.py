@@ -27,13 +27,8 @@ class Queue(Target):
         if delivery.arn.resource.endswith(".fifo"):
             group = delivery.target["SqsParameters"]["MessageGroupId"]
             more = {"MessageGroupId": group, "MessageDeduplicationId": delivery.token}
-        client = delivery.client("sqs")
-        client.send_message(QueueUrl=queue_url(client, delivery.arn), MessageBody=delivery.body, **more)
-
-
-def queue_url(client: Any, arn: Arn) -> str:
-    """The URL of the queue with this ARN."""
-    return str(client.get_queue_url(QueueName=arn.resource, QueueOwnerAWSAccountId=arn.account)["QueueUrl"])
+        url = delivery.world.queue_url(str(delivery.arn))
+        delivery.client("sqs").send_message(QueueUrl=url, MessageBody=delivery.body, **more)
 
 
 TARGET = Queue
