@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.blueprint import Catalog
 from orchestrator.errors import AwsFailed, BadRequest, ConfigInvalid, OrchestratorError
+from orchestrator.model import SEPARATE
 
 WRONG_PATH = "Unacceptable event path. Path must be /provisionpipeline or /pipelinestatus"
 WRONG_EVENT = (
@@ -19,8 +20,6 @@ WRONG_TYPE = "Bad request format. Pipeline type not supported. Check documentati
 WRONG_PROBLEM = "Bad request format. Unsupported problem_type in byom_model_quality_monitor pipeline"
 """The sentence for all three monitors of models; what is allowed stands in ``problems``."""
 MISSING = "Bad request. API body does not have the necessary parameter: {}"
-SEPARATE_PIPELINE = "-codepipeline"
-"""Ends the name of a CodePipeline's stack, unless pipeline and workload share one stack."""
 
 
 def answer(status: int, document: Mapping[str, Any] | None = None, text: str = "") -> dict[str, Any]:
@@ -81,7 +80,7 @@ def old_message(message: str, outcome: str, pipeline_id: str, body: Any, catalog
     if info is None or not info.deprecated or outcome == "created":
         return message
     stack = pipeline_id.split("/")[1]
-    if stack.endswith(SEPARATE_PIPELINE):
+    if stack.endswith(SEPARATE):
         return f"Pipeline {stack} is already provisioned. Updating template parameters."
     if outcome == "updated":
         return f"Pipeline {stack} is being updated."

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Scope = Literal["hub", "stage"]
+SEPARATE = "-codepipeline"
+"""Ends the name of a CodePipeline's stack, so that a stack of its pipelines may have the project's own name; some types
+(``bare_stack``) do without."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,13 @@ from orchestrator.blueprint import Blueprint, Catalog
 from orchestrator.derived import LONGEST_STACK_NAME, Derived, given, shorten, text_of
 from orchestrator.errors import ConfigInvalid, Problem
 from orchestrator.expressions import evaluate
-from orchestrator.model import PipelinePlan, PipelineSpec, Plan, Reference, StackPlan, Stage, Workload
+from orchestrator.model import SEPARATE, PipelinePlan, PipelineSpec, Plan, Reference, StackPlan, Stage, Workload
 from orchestrator.settings import Settings
 from orchestrator.staged import at_stage
 from orchestrator.templating import canonical, inert
 
 FRAME = "pipeline.yaml.j2"
 HUB = "hub"
-SEPARATE = "-codepipeline"
-"""Ends the name of a CodePipeline's stack, so that a stack of its pipelines may have the project's own name."""
 BUNDLES = "mlops_provisioned_pipelines"
 # CodePipeline: names up to 100 characters; CloudFormation: parameter values up to 4096 bytes.
 LONGEST_PIPELINE_NAME = 100

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from orchestrator.aws import Aws
 from orchestrator.errors import AwsFailed, Conflict, NotFound
-from orchestrator.runs import SEPARATE, pipeline_stack, targets
+from orchestrator.model import SEPARATE
+from orchestrator.runs import pipeline_stack, targets
 
 LONGEST_WAIT_SECONDS = 1800.0
 """For one stack: an endpoint with many instances takes minutes to go."""

@@ -13,9 +13,8 @@ from typing import Any
 
 from orchestrator.aws import Aws
 from orchestrator.errors import AwsFailed, NotFound
+from orchestrator.model import SEPARATE
 
-SEPARATE = "-codepipeline"
-"""Ends the name of a CodePipeline's stack, but for those that have the project's own name."""
 FRAME = "mlops:frame-digest"
 """A tag that CodePipelines' stacks have, and those of pipelines have not."""
 RUNNING = frozenset({"InProgress", "Stopping"})
