@@ -52,6 +52,7 @@ setup(
             "optuna>=4.5",
             "uvicorn[standard]>=0.34",
             "fpdf2>=2.8",
+            "polars>=2.1",
             "tzdata>=2025.1",
         ],
         "monitoring": ["polars>=2.1", "numpy>=2.0"],

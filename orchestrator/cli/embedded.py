@@ -51,7 +51,9 @@ def require_local_extra() -> None:
     """Raise SettingsMissing when moto and its friends are not installed."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("moto", "werkzeug", "uvicorn", "xgboost", "sklearn") if find_spec(name) is None]
+    missing = [
+        name for name in ("moto", "werkzeug", "uvicorn", "xgboost", "sklearn", "polars") if find_spec(name) is None
+    ]
     if missing:
         raise SettingsMissing(
             f"The embedded AWS needs packages that are not installed: {', '.join(missing)}.",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.cli.__main__ import main
 from orchestrator.cli.walk import wait_until
 from tests.e2e.conftest import Machine, finish
 from tests.e2e.posted import DEV, HUB, PROD
@@ -150,3 +152,25 @@ def test_one_account_an_endpoint_of_somebody_else_and_retraining(watched: Watche
     assert set(states.values()) == {"Succeeded"}, states
     jobs = watched.client("sagemaker").list_processing_jobs(NameContains="others-endpoint-prod")
     assert len(jobs["ProcessingJobSummaries"]) == 2, "one baseline, found again, and one analysis"
+
+
+def test_the_command_lists_runs_and_shows(watched: Watched, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told_by(*words: str, code: int = 0) -> Any:
+        capsys.readouterr()
+        assert main(["monitor", *words, "--project", "watch", "--json", "--quiet"]) == code
+        return json.loads(capsys.readouterr().out)
+
+    (row,) = told_by("list")
+    assert (row["monitor"], row["stage"], row["violations"], row["alarm"]) == ("data", "prod", 1, "ALARM")
+    assert row["schedule"] == "cron(0 * ? * * *)" and row["next"].endswith(":00 UTC")
+
+    watched.call(HUB, "others-endpoint-prod", "people-hub", *people(CALLS, 6), "again")
+    until = watched.next_hour()
+    done = told_by("run", "data", "--until", until.isoformat(), "--out", str(tmp_path), "--check")
+    assert (done["window"], done["violations"]) == (f"{until:%Y/%m/%d/%H}", [])
+    assert "<html" in Path(done["report"]).read_text()
+
+    stuck_window = row["last window"]
+    seen = told_by("show", "data", "--window", stuck_window, "--out", str(tmp_path), "--check", code=7)
+    assert [each["feature_name"] for each in seen["violations"]] == ["income"]
+    assert main(["monitor", "show", "mood", "--project", "watch", "--json", "--quiet"]) == 3

@@ -2,7 +2,8 @@
 
 Starts a fresh embedded AWS, uploads a data set that ships inside scikit-learn, commits an mlops-config.json, and
 follows the CodePipeline through training, registration, approvals and three deployments. Then it asks each endpoint
-over HTTP and compares the answers with the model evaluated in this process.
+over HTTP and compares the answers with the model evaluated in this process, and lets a monitor find drift in what the
+dev endpoint is asked.
 
 The demo approves by itself and says so; --interactive stops at each approval. The embedded AWS stays up afterwards,
 so that you can go on; `mlops local down` stops it. With --check everything is stopped at the end and any
@@ -42,6 +43,7 @@ class Clock:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
+    from orchestrator.cli.drift import has_monitor
     from orchestrator.cli.verbs.init import examples
     from orchestrator.cli.walk import Walk
     from orchestrator.errors import NotFound
@@ -63,19 +65,24 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         project, repository = _commit(walk, outputs, clock, console)
         _follow(walk, project, clock, console, interactive=arguments.interactive)
         rows = _ask(walk, project, clock, console)
+        watched = _watch(walk, clock, console) if has_monitor(walk.example) else True
         _conclude(rows, project, repository, clock, console, stays=not arguments.check)
     finally:
         if arguments.check:
             embedded.stop(folder)
-    return 0 if all(row["agrees"] == "yes" for row in rows) else 7
+    return 0 if watched and all(row["agrees"] == "yes" for row in rows) else 7
 
 
 def _commit(walk: Any, outputs: dict[str, str], clock: Clock, console: Console) -> tuple[str, str]:
     """Data to S3, config to Git; returns the project and the repository's folder."""
+    from orchestrator.cli.drift import has_monitor, let_endpoints_capture
+
     console.step("2. A data set is uploaded, and mlops-config.json is committed to Git")
     for key in walk.write_data(outputs["AssetsBucket"]):
         console.say(f"  {clock}  s3://{outputs['AssetsBucket']}/{key}")
     repository = walk.repository()
+    if has_monitor(walk.example):
+        let_endpoints_capture(walk, repository)
     embedded.link_repository(walk.running, repository)
     commit = walk.commit(repository, "Train, register and serve")
     console.say(f"  {clock}  commit {commit[:10]} in {repository}")
@@ -160,6 +167,25 @@ def _ask(walk: Any, project: str, clock: Clock, console: Console) -> list[dict[s
     return rows
 
 
+def _watch(walk: Any, clock: Clock, console: Console) -> bool:
+    """A monitor of the dev endpoint; whether it was silent when it should be, and found what it should find."""
+    from orchestrator.cli import drift
+
+    console.step("6. A monitor watches the dev endpoint: a baseline, then an analysis every hour")
+    project = drift.attach(walk)
+    console.say(f"  {clock}  {project}: the baseline is made, the schedule runs (its clock is moved forward here)")
+    hours = []
+    for hour in drift.watch(walk, project, walk.folder / "reports"):
+        hours.append(hour)
+        count = len(hour.violations)
+        console.say(f"  {clock}  {hour.rows} calls, {hour.traffic}: {count} violation{'' if count == 1 else 's'}")
+        for each in hour.violations:
+            console.say(f"             {each['constraint_check_type']}: {each['description']}")
+    console.say(f"  {clock}  report: {hours[-1].report}")
+    usual, wrong = hours
+    return not usual.violations and bool(wrong.violations)
+
+
 def _conclude(
     rows: list[dict[str, Any]], project: str, repository: str, clock: Clock, console: Console, *, stays: bool
 ) -> None:
@@ -176,6 +202,8 @@ def _conclude(
         console.say(f"  {mlops} status {project}")
         console.say(f"  {mlops} invoke {project} --stage prod --file {folder.parent / 'test.csv'}")
         console.say(f"  {mlops} logs {project} --stage prod")
+        if (folder / "monitor.json").exists():
+            console.say(f"  {mlops} monitor list --project {folder.name}-watch")
         console.say(f"  edit {folder / 'mlops-config.json'}, git commit, {mlops} status {project} --watch")
         console.say(f"  {mlops} local info      its URL, accounts and API, for boto3, curl and the AWS CLI")
         console.say(f"  {mlops} local down      stop it")

@@ -33,9 +33,9 @@ class Result:
     code: int = 0
 
 
-def register(parser: argparse.ArgumentParser) -> None:
-    """The arguments of the three commands."""
-    parser.add_argument("action", choices=["baseline", "analyze", "report"])
+def register(parser: argparse.ArgumentParser, more: Sequence[str] = ()) -> None:
+    """The arguments of the three commands; ``more`` are commands of whoever asks, not known here."""
+    parser.add_argument("action", choices=["baseline", "analyze", "report", *more])
     parser.add_argument("--kind", default=DATA_QUALITY, help=f"of monitor (default {DATA_QUALITY})")
     parser.add_argument("--settings", help="the kind's own settings as JSON, or a file of it")
     parser.add_argument("--ground-truth", type=Path, help="for analyze: folder of the labels that came later")
