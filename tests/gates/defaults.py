@@ -1,7 +1,7 @@
 """Whether the default of a parameter, which stands for "not given", can reach a property.
 
-It cannot when every use of the parameter in a resource lies behind a condition that is false for the default: in the first branch of
-an ``Fn::If``, or in a resource with that condition.
+It cannot when every use of the parameter in a resource lies behind a condition that is false for the default: in the
+first branch of an ``Fn::If``, or in a resource with that condition.
 """
 
 from __future__ import annotations
