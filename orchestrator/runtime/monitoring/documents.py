@@ -49,7 +49,7 @@ def _feature(column: Column, size: int) -> dict[str, Any]:
 
 
 def _numbers(column: NumberColumn, common: dict[str, Any], size: int) -> dict[str, Any]:
-    whole = column.sketch.distribution()
+    whole = column.distribution()
     edges = np.linspace(column.least, column.greatest, BUCKETS + 1)
     if not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
         edges = np.array([column.least, column.greatest])
@@ -189,7 +189,7 @@ def profiled(profile: Profile) -> dict[str, Feature]:
                 column.unparsable,
                 {"mean": _finite(column.mean), "std_dev": _finite(float(np.sqrt(column.squares / column.present))),
                  "min": column.least, "max": column.greatest},
-                column.sketch.distribution(),
+                column.distribution(),
             )  # fmt: skip
         elif isinstance(column, TextColumn) and column.present:
             texts = dict(column.counter.most_common(column.counter.capacity))

@@ -43,7 +43,7 @@ from orchestrator.runtime.monitoring.findings import Findings
 from orchestrator.runtime.monitoring.reading import Source
 
 PART_BYTES = 64 << 20
-"""Windows of more captured bytes are matched in several parts."""
+"""Windows of more captured bytes, or of more ground truth, are matched in several parts."""
 SUFFIXES = (".jsonl", ".ndjson", ".json")
 TRUTHS = "@truths"
 TRUTH: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -90,7 +90,8 @@ class Merged:
 
         ``@prediction`` and ``@probability`` are null where the answer holds none.
         """
-        count = max(1, math.ceil(sum(path.stat().st_size for path, _ in self._captured) / self._part_bytes))
+        size = max(sum(path.stat().st_size for path, _ in files) for files in (self._captured, self._truths))
+        count = max(1, math.ceil(size / self._part_bytes))
         with tempfile.TemporaryDirectory(prefix="merging-") as folder:
             calls, truths = Shelf(count, Path(folder) / "calls"), Shelf(count, Path(folder) / "truths")
             for path, file in self._captured:

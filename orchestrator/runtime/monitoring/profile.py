@@ -9,7 +9,8 @@ import numpy as np
 
 from orchestrator.runtime.monitoring.columns import Batch
 from orchestrator.runtime.monitoring.counts import TextCounter
-from orchestrator.runtime.monitoring.sketch import Numbers, QuantileSketch
+from orchestrator.runtime.monitoring.sketch import Distribution, Numbers, QuantileSketch
+from orchestrator.runtime.monitoring.whole import WholeNumbers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,7 +44,8 @@ class NumberColumn:
         self.mean = self.squares = self.total = 0.0
         self.least, self.greatest = np.inf, -np.inf
         self.whole = True
-        self.sketch = QuantileSketch(size, seed=zlib.crc32(name.encode()))
+        self._sketch = QuantileSketch(size, seed=zlib.crc32(name.encode()))
+        self._counts: WholeNumbers | None = WholeNumbers(self._sketch.block)
 
     def miss(self, rows: int) -> None:
         """Note rows that lack the column."""
@@ -61,7 +63,24 @@ class NumberColumn:
             self.unparsable += unparsable
             if len(values):
                 self._moments(values, total)
-        self.sketch.update(values)
+                self._remember(values)
+
+    def _remember(self, values: Numbers) -> None:
+        """Counts while the numbers are whole and near each other, the sketch otherwise."""
+        if self._counts is not None and self.whole and self._counts.update(values, self.least, self.greatest):
+            return
+        self._sketch_only()
+        self._sketch.update(values)
+
+    def _sketch_only(self) -> None:
+        if self._counts is not None:
+            for part in self._counts.drained():
+                self._sketch.update(part)
+            self._counts = None
+
+    def distribution(self) -> Distribution:
+        """The distribution of all numbers seen."""
+        return self._sketch.distribution() if self._counts is None else self._counts.distribution()
 
     def _moments(self, values: Numbers, total: float) -> None:
         """Chan, Golub and LeVeque's update of mean and squares by a batch."""
@@ -94,7 +113,9 @@ class NumberColumn:
             self.present = seen
             self.least, self.greatest = min(self.least, other.least), max(self.greatest, other.greatest)
             self.whole = self.whole and other.whole
-            self.sketch.merge(other.sketch)
+            self._sketch_only()
+            other._sketch_only()
+            self._sketch.merge(other._sketch)
 
 
 class TextColumn:
