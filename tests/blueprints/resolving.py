@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from walking import ACCOUNT, REGION, Example
-
 from orchestrator.local.services.cloudformation.language import frame, parameters, template
 from orchestrator.local.services.cloudformation.language.names import pseudo_parameters
 from orchestrator.model import PipelinePlan
+from tests.blueprints.walking import ACCOUNT, REGION, Example
 
 MODEL_DATA = "s3://models/job/output/model.tar.gz"
 RESULTS = {

@@ -125,7 +125,7 @@ def _pipelines() -> Policy:
         ),
         allow(
             "WatchRuns",
-            "codepipeline:GetPipeline codepipeline:GetPipelineExecution codepipeline:GetPipelineState"
+            "codepipeline:GetPipeline codepipeline:GetPipelineState"
             " codepipeline:ListActionExecutions codepipeline:ListPipelineExecutions",
             here("codepipeline", PIPELINES),
             "Status is read from the runs.",

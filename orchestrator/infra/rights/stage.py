@@ -74,17 +74,13 @@ def deploy(hub_account: Value) -> Mapping[str, Policy]:
             allow(
                 "Models",
                 "sagemaker:AddTags sagemaker:CreateEndpoint sagemaker:CreateEndpointConfig sagemaker:CreateModel"
-                " sagemaker:CreateModelPackageGroup sagemaker:DeleteEndpoint sagemaker:DeleteEndpointConfig"
-                " sagemaker:DeleteModel sagemaker:DeleteModelPackageGroup sagemaker:DeleteModelPackageGroupPolicy"
-                " sagemaker:DeleteTags sagemaker:DescribeEndpoint sagemaker:DescribeEndpointConfig"
-                " sagemaker:DescribeModel sagemaker:DescribeModelPackageGroup sagemaker:GetModelPackageGroupPolicy"
-                " sagemaker:ListTags sagemaker:PutModelPackageGroupPolicy sagemaker:UpdateEndpoint"
-                " sagemaker:UpdateEndpointWeightsAndCapacities",
+                " sagemaker:DeleteEndpoint sagemaker:DeleteEndpointConfig sagemaker:DeleteModel sagemaker:DeleteTags"
+                " sagemaker:DescribeEndpoint sagemaker:DescribeEndpointConfig sagemaker:DescribeModel"
+                " sagemaker:ListTags sagemaker:UpdateEndpoint",
                 [
                     here("sagemaker", "endpoint/*"),
                     here("sagemaker", "endpoint-config/*"),
                     here("sagemaker", "model/*"),
-                    here("sagemaker", "model-package-group/*"),
                 ],
                 "Stacks of pipelines hold models and endpoints; configs name the endpoints.",
             ),
@@ -196,8 +192,7 @@ def read() -> Mapping[str, Policy]:
             allow(
                 "ModelsAndJobs",
                 "sagemaker:DescribeEndpoint sagemaker:DescribeEndpointConfig sagemaker:DescribeModel"
-                " sagemaker:DescribeModelPackage sagemaker:DescribeProcessingJob sagemaker:DescribeTrainingJob"
-                " sagemaker:DescribeTransformJob",
+                " sagemaker:DescribeModelPackage sagemaker:DescribeProcessingJob sagemaker:DescribeTrainingJob",
                 here("sagemaker", "*"),
                 "What runs is compared with what was wanted; users choose the names.",
             ),

@@ -107,7 +107,7 @@ def _stage(stack: Stack, deployment: str) -> None:
                 http_method="*",
                 logging_level="ERROR",
                 data_trace_enabled=False,
-                metrics_enabled=True,
+                metrics_enabled=False,  # a metric for each route, each at a price; the API's own are free
                 throttling_rate_limit=REQUESTS_PER_SECOND,
                 throttling_burst_limit=BURST,
             )
