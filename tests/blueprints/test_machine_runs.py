@@ -104,11 +104,11 @@ def snake(name: str) -> str:
 
 
 class Deployed:
-    """The state machine of an example, resolved with its parameters and with what a run fills in."""
+    """A state machine of an example, resolved with its parameters and with what a run fills in."""
 
-    def __init__(self, example: Example, pipeline: str, **filled_in: str) -> None:
+    def __init__(self, example: Example, pipeline: str, resource: str = "StateMachine", **filled_in: str) -> None:
         plan = next(each for each in example.plan.pipelines if each.name == pipeline)
-        self.definition = stack_of(example, plan, filled_in)["StateMachine"]["Definition"]
+        self.definition = stack_of(example, plan, filled_in)[resource]["Definition"]
         self.input = plan.stacks[0].job_input
 
     def run(self, sagemaker: SageMaker, name: str = RUN) -> dict[str, Any]:

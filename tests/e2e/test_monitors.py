@@ -38,7 +38,9 @@ def endpoint(capture: Any) -> dict[str, Any]:
 
 def monitors(place: Callable[[str], Any]) -> list[dict[str, Any]]:
     """One monitor of each kind, of the endpoint that the config deploys."""
-    common = {"endpoint": {"from": "endpoint"}, "output_location": place("results")}
+    common = {
+        "endpoint": {"from": "endpoint"}, "output_location": place("results"), "schedule": "cron(0 * ? * * *)",
+    }  # fmt: skip
     truth = {"ground_truth_location": place("labels")}
     train, scored = {"location": TRAIN_KEY}, {"location": SCORED_KEY, "probability": "score", "ground_truth": "bought"}
     unlabelled = {**train, "ignore": ["bought"]}
