@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.console import Console
 from orchestrator.cli.target import Target, find
-from orchestrator.errors import BadRequest, SettingsMissing
+from orchestrator.errors import AwsFailed, BadRequest, SettingsMissing
 from orchestrator.model import Stage
 
 if TYPE_CHECKING:
@@ -23,12 +24,19 @@ SIGNS = {"ok": "✓", "missing": "✗", "warning": "!", "skipped": "–"}
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where an installation is or will be: ``ways`` says for each other account how it is reached."""
+    """Where an installation is or will be: ``ways`` says for each other account how it is reached, ``before`` holds the
+    parameters of the one that stands."""
 
     target: Target
     accounts: Accounts
     stages: tuple[Stage, ...]
     ways: dict[str, str]
+    before: dict[str, str]
+
+    @property
+    def rolled_out(self) -> bool:
+        """Whether the installation that stands rolls its stages out by a stack set."""
+        return any(self.before.get(name) for name in ("StageUnits", "DevOrgId", "StagingOrgId", "ProdOrgId"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stages",
         default="",
         metavar="NAME=ACCOUNT[:REGION],...",
-        help="stages in order, e.g. dev=222222222222:us-east-1,prod=444444444444 (default: prod in the hub's account)",
+        help="stages in order: dev=222222222222:us-east-1,prod=444444444444 (default: as they are, at first prod here)",
     )
     parser.add_argument("--profiles", default="", metavar="NAME=PROFILE,...", help="AWS profile for each stage")
     parser.add_argument("--stage-role", default="", metavar="ROLE", help="role to assume in every stage's account")
@@ -73,7 +81,7 @@ def site(arguments: argparse.Namespace, console: Console) -> tuple[Site | None, 
     from botocore.exceptions import BotoCoreError
 
     from orchestrator.infra import readiness
-    from orchestrator.infra.installation import Accounts
+    from orchestrator.infra.installation import Accounts, remembered
 
     target = find(arguments, console)
     checks = list(readiness.machine())
@@ -90,10 +98,26 @@ def site(arguments: argparse.Namespace, console: Console) -> tuple[Site | None, 
     checks += [known, readiness.region_of(session, region)]
     if not hub or not region:
         return None, checks
-    stages = stages_of(arguments.stages, hub, region)
+    alone = Accounts(hub, region, {hub: session}, target.endpoint or "")
+    try:
+        before = remembered(alone)
+    except AwsFailed as error:
+        fix = "Use credentials that may use CloudFormation, IAM, Lambda and the other services of the templates."
+        checks.append(readiness.Check("Rights", readiness.MISSING, f"CloudFormation refuses: {error.message}", fix))
+        return None, checks
+    stages = stages_of(arguments.stages, hub, region) if arguments.stages else _stages_before(before, hub, region)
     sessions, ways = _ways(arguments, target, session, hub, stages)
-    accounts = Accounts(hub, region, {hub: session, **sessions}, target.endpoint or "")
-    return Site(replace(target, region=region), accounts, stages, ways), checks
+    accounts = replace(alone, sessions={hub: session, **sessions})
+    return Site(replace(target, region=region), accounts, stages, ways, before), checks
+
+
+def _stages_before(before: Mapping[str, str], hub: str, region: str) -> tuple[Stage, ...]:
+    """The stages of a standing installation; prod in the hub's account when there is none."""
+    listed = json.loads(before.get("Stages") or "[]")
+    stages = [
+        Stage(one["name"], one["account"], one.get("region", region), bool(one.get("approval"))) for one in listed
+    ]
+    return tuple(stages) or stages_of("", hub, region)
 
 
 def examined(site: Site, arguments: argparse.Namespace, options: dict[str, str]) -> list[Check]:
@@ -101,8 +125,9 @@ def examined(site: Site, arguments: argparse.Namespace, options: dict[str, str])
     from orchestrator.infra import readiness
 
     checks = list(readiness.hub(site.accounts))
-    if arguments.units:
-        checks += readiness.organisation(site.accounts, delegated=not arguments.management_account)
+    if arguments.units or site.rolled_out:
+        managing = arguments.management_account or site.before.get("DelegatedAdminAccount") == "No"
+        checks += readiness.organisation(site.accounts, delegated=not managing)
     else:
         checks += readiness.stages(site.accounts, site.stages, site.ways)
     return [*checks, *readiness.own_buckets(site.accounts, options)]

@@ -30,6 +30,8 @@ MULTI_ACCOUNT = "multi-account.template.json"
 STAGE_ACCOUNT = "stage-account.template.json"
 UNITS = ("StageUnits", "DevOrgId", "StagingOrgId", "ProdOrgId")
 """Parameters that make the hub roll out the stages' accounts by a stack set."""
+MADE_ANEW = frozenset({"Architecture", "CodeBucket", "CodeKey", "Operators", "Runtime", "StageAccounts", "Stages"})
+"""Parameters that every deployment works out by itself."""
 NO_UPDATES = "No updates are to be performed"
 NEVER_LIVED = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"})
 BEGINS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
@@ -110,6 +112,27 @@ def prepare(accounts: Accounts, stages: Sequence[Stage], package: bytes, options
     suffix = "amazonaws.com.cn" if accounts.region.startswith("cn-") else "amazonaws.com"
     place = {"TemplateURL": f"https://{bucket}.s3.{accounts.region}.{suffix}/{key}"}
     return Prepared(template, place, {**parameters, **options}, () if rolled_out else others)
+
+
+def remembered(accounts: Accounts) -> dict[str, str]:
+    """The parameters of the hub's stack as they are; empty when there is none. Raises AwsFailed."""
+    with translated(f"look at {HUB_STACK}"):
+        found = describe(accounts.client("cloudformation", accounts.hub), HUB_STACK)
+    if found is None or found["StackStatus"] in NEVER_LIVED:
+        return {}
+    return {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
+
+
+def kept_options(before: Mapping[str, str], accounts: Accounts, template: str) -> dict[str, str]:
+    """Of a standing installation's parameters those that a deployment keeps unless it is told otherwise.
+
+    Who deploys comes to the operators; nobody of them goes.
+    """
+    known = json.loads((default_root() / "templates/launch" / template).read_text())["Parameters"]
+    kept = {name: value for name, value in before.items() if name in known and name not in MADE_ANEW}
+    if before.get("Operators"):
+        kept["Operators"] = ",".join(sorted({*before["Operators"].split(","), operator(accounts)}))
+    return kept
 
 
 def _check_options(options: Mapping[str, str], template: str) -> None:

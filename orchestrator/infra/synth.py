@@ -1,4 +1,4 @@
-"""Write the launch templates from the CDK app.
+"""Write the launch templates from the CDK app, and the table of their parameters in docs/deploying.md.
 
     python -m orchestrator.infra.synth            # into templates/launch
     python -m orchestrator.infra.synth --into DIR
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.blueprint import default_root
 from orchestrator.errors import SettingsMissing
+from orchestrator.infra import handbook
 from orchestrator.infra.installation import MULTI_ACCOUNT, SINGLE_ACCOUNT, STAGE_ACCOUNT
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def main(argv: list[str] | None = None) -> int:
     for name, text in templates().items():
         (arguments.into / name).write_text(text)
         print(f"{arguments.into / name}: {len(text):,} bytes")
+    if arguments.into == default_root() / FOLDER:
+        (default_root() / handbook.FILE).write_text(handbook.written())
     return 0
 
 

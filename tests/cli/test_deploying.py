@@ -142,12 +142,11 @@ def test_planned_declined_deployed_again_and_taken_away(machine: home.Running, r
     assert told["parameters"]["StageAccounts"] == f"{DEV},{PROD}"
     assert stacks(machine, PROD) == {"mlops-stage-account": "CREATE_COMPLETE"}
 
-    code, told, _ = run("deploy", "--stages", STAGES, "--email", "ops@example.com", answer="n")
+    code, told, _ = run("deploy", answer="n")  # what is not said stays
+    assert told["parameters"]["NotificationEmail"] == "ops@example.com"
     assert code == 0 and {one["action"] for one in told["plan"]} == {"unchanged"}  # nothing to agree to
 
-    code, told, said = run(
-        "deploy", "--stages", STAGES, "--email", "ops@example.com", "--parameter", "LogRetentionDays=30", answer="y"
-    )
+    code, told, said = run("deploy", "--parameter", "LogRetentionDays=30", answer="y")
     assert code == 0 and told["plan"][0]["action"] == "update"
     assert {one["name"] for one in told["plan"][0]["changes"]} >= {"FunctionLog", "ApiLog"}
     assert "Modify   FunctionLog" in said
@@ -157,11 +156,11 @@ def test_planned_declined_deployed_again_and_taken_away(machine: home.Running, r
     client = boto3.Session(HUB, "local", region_name=machine.region).client("lambda", endpoint_url=machine.endpoint)
     answer = json.loads(client.invoke(FunctionName="mlops-orchestrator", Payload=json.dumps(body))["Payload"].read())
     assert answer["statusCode"] == 200, answer
-    code, told, _ = run("destroy", "--stages", STAGES, "--yes")
+    code, told, _ = run("destroy", "--yes")
     assert code == 4 and "mlops-pipeline-stays" in told["message"] and "--with-projects" in told["hint"]
-    assert run("destroy", "--stages", STAGES, "--with-projects", answer="n")[0] == 1
+    assert run("destroy", "--with-projects", answer="n")[0] == 1
 
-    code, told, said = run("destroy", "--stages", STAGES, "--with-projects", answer="y")
+    code, told, said = run("destroy", "--with-projects", answer="y")
     assert code == 0, told
     assert stacks(machine) == stacks(machine, DEV) == stacks(machine, PROD) == {}
     left = {(one["type"], one["name"]) for one in told["left"]}

@@ -15,6 +15,7 @@ import pytest
 from cfnlint.api import lint_file
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from orchestrator.infra import handbook
 from orchestrator.infra.synth import templates
 from orchestrator.settings import REQUIRED
 from tests.corridor.launch import LAUNCH, MULTI, ROOT, SINGLE, STAGE, actions, allowed, resources, statements, template
@@ -236,6 +237,17 @@ def test_the_templates_are_fresh_and_the_same_twice() -> None:
     made = [templates() for _ in range(2)]
     assert made[0] == made[1]
     assert {path.name: path.read_text() for path in LAUNCH.iterdir()} == made[0], "run `make synth`"
+
+
+def test_the_handbook_has_every_parameter_as_the_templates_have_it() -> None:
+    text = (ROOT / handbook.FILE).read_text()
+    assert text == handbook.written(), "run `make synth`"
+    for file in LAUNCH.iterdir():
+        for name, parameter in template(file.name)["Parameters"].items():
+            row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+            assert parameter["Description"] in row
+            shown = "must be given" if "Default" not in parameter else parameter["Default"] or "empty"
+            assert f"| {shown} |" in row.replace("`", "")
 
 
 def test_synth_greets_nobody_and_needs_no_network(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     from orchestrator.infra import deployment, readiness
-    from orchestrator.infra.installation import prepare
+    from orchestrator.infra.installation import MULTI_ACCOUNT, SINGLE_ACCOUNT, kept_options, prepare
 
     options = _options(arguments)
     site, checks = installing.site(arguments, console)
@@ -48,8 +48,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         raise SettingsMissing(
             "Not everything is there for a deployment; nothing was changed.", hint="See the lines with ✗."
         )
+    several = any(stage.account != site.accounts.hub for stage in site.stages)
+    kept = kept_options(site.before, site.accounts, MULTI_ACCOUNT if several else SINGLE_ACCOUNT)
     if not readiness_of_log_role(site):
-        options.setdefault("SetApiGatewayLogRole", "No")
+        kept["SetApiGatewayLogRole"] = "No"
+    options = {**kept, **options}
     prepared = prepare(site.accounts, site.stages, _package(site, console), {**_target_options(site), **options})
     plans = deployment.plan(site.accounts, prepared)
     console.say(plan_text(plans))
