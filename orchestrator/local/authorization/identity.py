@@ -61,8 +61,8 @@ def identify(access_key: str, token: str, account: str) -> Identity:
     """The identity behind a key of an account. Raises ServiceError for a session that nobody remembers."""
     if token.startswith(SERVICE_TOKEN):
         principal, _, source = token.removeprefix(SERVICE_TOKEN).partition("/")
-        owner = source.split(":")[4] if source.startswith("arn:") else ""  # buckets have none in their ARN
-        return Identity(caller.service(principal, owner or account, source), own_doing=not source)
+        told = source.split(":")[4] if source.startswith("arn:") else ""  # the ARN of a bucket names no account
+        return Identity(caller.service(principal, told or account, source), own_doing=not source)
     if re.fullmatch(r"\d{12}", access_key):
         return Identity(caller.root(account))
     if token.startswith(SESSION_TOKEN):
