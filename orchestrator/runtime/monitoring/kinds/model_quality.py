@@ -21,13 +21,13 @@ from orchestrator.runtime.monitoring.failures import InputUnreadable
 from orchestrator.runtime.monitoring.findings import Findings
 from orchestrator.runtime.monitoring.kinds import Definition, Predict, Result, Window
 from orchestrator.runtime.monitoring.merging import Coverage, Merged, labelled_table
-from orchestrator.runtime.monitoring.quality import page as pages
 from orchestrator.runtime.monitoring.quality.binary import Binary
 from orchestrator.runtime.monitoring.quality.judging import Judging, metrics_of
 from orchestrator.runtime.monitoring.quality.multiclass import Multiclass
+from orchestrator.runtime.monitoring.quality.page import page as drawn
 from orchestrator.runtime.monitoring.quality.policy import QualityPolicy
 from orchestrator.runtime.monitoring.quality.regression import Regression
-from orchestrator.runtime.monitoring.quality.rules import suggested
+from orchestrator.runtime.monitoring.quality.rules import KEYS, suggested
 from orchestrator.runtime.monitoring.quality.settings import Problem, Settings
 from orchestrator.runtime.monitoring.quality.usable import Rows
 from orchestrator.runtime.monitoring.quality.violations import described, document
@@ -77,7 +77,7 @@ def analyze(window: Window, baseline: Path, definition: Definition, predict: Pre
     judging.run()
     violations = [described(each, judging, rows.worst) for each in judging.judgements if each.violated]
     found = document(judging, violations, coverage, rows.findings.as_list())
-    files = {STATISTICS: statistics, VIOLATIONS: found, REPORT: pages.page(settings.problem, before, statistics, found)}
+    files = {STATISTICS: statistics, VIOLATIONS: found, REPORT: drawn(settings.problem, before, statistics, found)}
     metrics = _numbers(statistics, settings.problem) | {
         "labelled_rows": float(coverage.labelled), "unlabelled_rows": float(coverage.unlabelled),
     }  # fmt: skip
@@ -87,17 +87,11 @@ def analyze(window: Window, baseline: Path, definition: Definition, predict: Pre
 def page(baseline: Path, window: Path) -> str:
     """The report again, from the documents. Raises a MonitoringError when they are none of model quality."""
     before, now = load(baseline / STATISTICS), load(window / STATISTICS)
-    problem = next((each for each in Problem if f"{_key(each)}_metrics" in before), None)
+    problem = next((each for each in Problem if f"{KEYS[each]}_metrics" in before), None)
     if problem is None:
         raise InputUnreadable(f"{baseline / STATISTICS} holds no model quality.", hint="Check --kind.")
     metrics_of(now, problem, str(window / STATISTICS))
-    return pages.page(problem, before, now, load(window / VIOLATIONS))
-
-
-def _key(problem: Problem) -> str:
-    from orchestrator.runtime.monitoring.quality.rules import KEYS
-
-    return KEYS[problem]
+    return drawn(problem, before, now, load(window / VIOLATIONS))
 
 
 def _task(settings: Settings, rows: Rows, *, thresholded: bool) -> Task:
