@@ -65,13 +65,13 @@ def text_of(value: Any) -> str:
         return json.dumps(value, sort_keys=True)
     ((function, argument),) = value.items()
     if function == "Ref":
-        return "${" + argument + "}"
+        return f"${{{argument}}}"
     if function == "Fn::GetAtt":
         logical, name = argument if isinstance(argument, list) else argument.split(".", 1)
         return "${" + (logical if name == "Arn" else f"{logical}.{name}") + "}"
     if function == "Fn::Sub":
         text, given = (argument, {}) if isinstance(argument, str) else argument
-        return re.sub(r"\$\{(\w+)\}", lambda match: text_of(given.get(match[1], match[0])), text)
+        return re.sub(r"\$\{(\w+)\}", lambda match: text_of(given.get(match[1], match[0])), str(text))
     if function == "Fn::Join":
         return str(argument[0]).join(text_of(each) for each in as_list(argument[1]))
     if function == "Fn::If":
