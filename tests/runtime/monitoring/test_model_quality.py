@@ -289,6 +289,24 @@ def test_constraints_are_refused_with_all_that_is_wrong(tmp_path: Path, change: 
     assert words in caught.value.message
 
 
+def test_a_baseline_of_model_monitor_is_read_as_promises(tmp_path: Path) -> None:
+    metric = {"value": 0.8, "standard_deviation": "NaN"}
+    body = {"confusion_matrix": {"0": {"0": 8, "1": 2}, "1": {"0": 3, "1": 7}}, "auc": metric, "recall": metric,
+            "f2": metric, "precision": {"value": "NaN", "standard_deviation": "NaN"}}  # fmt: skip
+    rules = {name: {"threshold": 0.8, "comparison_operator": "LessThanThreshold"} for name in ("auc", "recall", "f2")}
+    base = tmp_path / "theirs"
+    base.mkdir()
+    (base / "statistics.json").write_text(
+        json.dumps({"version": 0.0, "dataset": {"item_count": 20}, "binary_classification_metrics": body})
+    )
+    (base / "constraints.json").write_text(json.dumps({"version": 0.0, "binary_classification_constraints": rules}))
+    found = looked(tmp_path, BINARY, window(tmp_path / "w", people(800, 2, apart=0.5)), base)
+    assert names(found) == {"auc", "recall", "f2"}
+    assert {each["test"] for each in found.violations} == {"normal", "binomial"}
+    good = looked(tmp_path, BINARY, window(tmp_path / "w2", people(800, 2, apart=4.0)), base)
+    assert good.violations == []
+
+
 @pytest.mark.parametrize("policy, words", [
     ({"alpha": 2}, "alpha must be between"), ({"strict": "yes"}, "strict must be"), ({"ks": 1}, "there is no ks"),
     ({"correction": "x"}, "correction 'x' is none of"), ({"least_rows": 0}, "least_rows must be"),

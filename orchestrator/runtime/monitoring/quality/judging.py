@@ -242,13 +242,19 @@ def _mean(each: Judgement) -> float:
 
 
 def metrics_of(document: Mapping[str, Any], problem: Problem, place: str) -> Mapping[str, Any]:
-    """The metrics of a statistics document. Raises InputUnreadable when it has none of this problem."""
+    """The metrics of a statistics document; a value that is no number (Model Monitor writes ``"NaN"``) is None.
+
+    Raises InputUnreadable when the document has none of this problem.
+    """
     body = document.get(f"{KEYS[problem]}_metrics")
     if not isinstance(body, Mapping):
         raise InputUnreadable(
             f"{place} has no {KEYS[problem]}_metrics.", hint="Make a new baseline, or check problem_type."
         )
-    return body
+    return {
+        name: {**each, "value": _number(each["value"])} if isinstance(each, Mapping) and "value" in each else each
+        for name, each in body.items()
+    }
 
 
 def _number(value: Any) -> float | None:
