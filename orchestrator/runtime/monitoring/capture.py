@@ -27,10 +27,11 @@ SUPPORTED = "text/csv and application/json"
 
 
 class Part(StrEnum):
-    """Which side of a call is looked at."""
+    """Which side of a call is looked at; of both, each answer stands before its row, as Model Monitor puts them."""
 
     INPUT = "input"
     OUTPUT = "output"
+    BOTH = "both"
 
 
 @dataclass(slots=True)
@@ -83,11 +84,14 @@ def _take(text: bytes, line: int, into: Payloads, file: str, findings: Findings,
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         findings.add("broken_rows", file, "Lines that are no captured calls were left out.", [line])
         return
+    if part is Part.BOTH:
+        _take_both(data, _event(meta), line, into, file, findings)
+        return
     side = data.get("endpointInput" if part is Part.INPUT else "endpointOutput") if isinstance(data, dict) else None
     if not isinstance(side, dict) or not isinstance(side.get("data"), str):
         findings.add("no_payload", file, f"Calls without a captured {part.value} were left out.", [line])
         return
-    event = str(meta.get("inferenceId") or meta.get("eventId") or "") if isinstance(meta, dict) else ""
+    event = _event(meta)
     content = str(side.get("observedContentType") or "").split(";")[0].strip().lower()
     payload = decoded(side)
     if payload is None:
@@ -101,6 +105,32 @@ def _take(text: bytes, line: int, into: Payloads, file: str, findings: Findings,
     else:
         message = f"Payloads of the content type {content} were left out; {SUPPORTED} are read."
         findings.add("unreadable_payload", file, message, [line])
+
+
+def _event(meta: Any) -> str:
+    return str(meta.get("inferenceId") or meta.get("eventId") or "") if isinstance(meta, dict) else ""
+
+
+def _take_both(data: Any, event: str, line: int, into: Payloads, file: str, findings: Findings) -> None:
+    """Requests and answers side by side: CSV on both, and an answer for every row."""
+    sides = [data.get(name) if isinstance(data, dict) else None for name in ("endpointOutput", "endpointInput")]
+    if not all(isinstance(side, dict) and isinstance(side.get("data"), str) for side in sides):
+        findings.add("no_payload", file, "Calls without a captured request or answer were left out.", [line])
+        return
+    types = {str(side.get("observedContentType") or "").split(";")[0].strip().lower() for side in sides if side}
+    texts = [decoded(side) for side in sides if side]
+    if not types <= {"text/csv", ""} or None in texts:
+        message = "Calls that are not text/csv on both sides were left out: only these stand side by side."
+        findings.add("unreadable_payload", file, message, [line])
+        return
+    answers, rows = ([each for each in str(text).splitlines() if each.strip()] for text in texts)
+    if len(answers) == 1 and len(rows) > 1:  # some images answer all rows in one line
+        answers = answers[0].split(",")
+    if len(answers) != len(rows):
+        findings.add("broken_rows", file, "Calls without an answer for every row were left out.", [line])
+        return
+    into.csv.extend(f"{answer},{row}" for answer, row in zip(answers, rows, strict=True))
+    into.csv_events.extend([event] * len(rows))
 
 
 def decoded(side: dict[str, Any]) -> str | None:

@@ -50,7 +50,9 @@ def register(parser: argparse.ArgumentParser, more: Sequence[str] = ()) -> None:
     parser.add_argument("--no-header", action="store_true", help="CSV files have no header")
     parser.add_argument("--columns", help="comma-separated names of columns without a header (default: the baseline's)")
     parser.add_argument("--ignore", default="", help="comma-separated columns to leave out, as the label")
-    parser.add_argument("--part", default="input", choices=["input", "output"], help="of captured calls: which side")
+    parser.add_argument(
+        "--part", default="input", choices=["input", "output", "both"], help="of captured calls: which side"
+    )
     parser.add_argument("--policy", help="for analyze: thresholds as JSON, or a file of it")
     parser.add_argument("--check", action="store_true", help=f"for analyze: exit {VIOLATED} when there are violations")
     parser.add_argument("--replace", action="store_true", help="overwrite what an earlier run wrote")
@@ -86,6 +88,8 @@ def _refuse_foreign(arguments: argparse.Namespace) -> None:
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise InputUnreadable(f"The monitor {arguments.kind!r} has no {options}.", hint="See `mlops monitor --help`.")
+    if arguments.ground_truth is not None and arguments.action != "analyze":
+        raise InputUnreadable(f"{arguments.action} takes no --ground-truth.", hint="It is for analyze.")
 
 
 def _source(arguments: argparse.Namespace) -> Source:

@@ -239,6 +239,28 @@ def test_ignored_columns_and_output_side(tmp_path: Path) -> None:
     assert monitoring_config()["distribution_constraints"]["comparison_threshold"] == 0.1
 
 
+def side(data: str, content: str = "text/csv") -> dict[str, str]:
+    return {"observedContentType": content, "data": data, "encoding": "CSV"}
+
+
+def test_answers_stand_before_their_rows_when_both_sides_are_looked_at(tmp_path: Path) -> None:
+    calls = [
+        {"endpointInput": side("1,2"), "endpointOutput": side("0.7")},
+        {"endpointInput": side("3,4\n5,6\n"), "endpointOutput": side("0.8,0.9")},
+        {"endpointInput": side("7,8\n9,10"), "endpointOutput": side("0.1\n0.2\n")},
+        {"endpointInput": side("1,2\n3,4"), "endpointOutput": side("0.5\n0.5\n0.5")},
+        {"endpointInput": side("1,2")},
+        {"endpointInput": side("1,2"), "endpointOutput": side("{}", "application/json")},
+    ]
+    text = "".join(json.dumps({"captureData": call}) + "\n" for call in calls)
+    path = file(tmp_path, "c.jsonl", text)
+    frame, source = read(path, part=capture.Part.BOTH, format=Format.CAPTURE, names=["y", "a", "b"])
+    assert frame.columns == ["y", "a", "b"]
+    assert frame.rows() == [(0.7, 1, 2), (0.8, 3, 4), (0.9, 5, 6), (0.1, 7, 8), (0.2, 9, 10)]
+    noticed = {each["kind"]: each["rows"] for each in source.findings.as_list()}
+    assert noticed == {"broken_rows": [4], "no_payload": [5], "unreadable_payload": [6]}
+
+
 CELLS = st.sampled_from(
     [
         "1",
