@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -269,6 +272,29 @@ def test_a_service_needs_the_consent_of_what_it_calls(enforcing: Aws) -> None:
         return "".join(texts)
 
     assert "heard" in heard()
+
+
+def test_a_function_logs_as_far_as_its_role_may(enforcing: Aws) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context):\n    print('said', event)\n")
+    iam, functions, logs = enforcing.client("iam"), enforcing.client("lambda"), enforcing.client("logs")
+    trust = document({"Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    role = iam.create_role(RoleName="speaker", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    group = f"arn:aws:logs:us-east-1:{HUB}:log-group:/aws/lambda/kept:*"
+    rights = {"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": group}
+    iam.put_role_policy(RoleName="speaker", PolicyName="p", PolicyDocument=document(rights))
+    logs.create_log_group(logGroupName="/aws/lambda/kept")
+    for name in ("kept", "lost"):
+        code = {"ZipFile": buffer.getvalue()}
+        functions.create_function(FunctionName=name, Runtime="python3.12", Role=role, Handler="app.handler", Code=code)
+        functions.invoke(FunctionName=name)
+    deadline = time.monotonic() + 10
+    while not (found := logs.filter_log_events(logGroupName="/aws/lambda/kept", filterPattern="said")["events"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(found) == 1
+    assert [one["logGroupName"] for one in logs.describe_log_groups()["logGroups"]] == ["/aws/lambda/kept"]
 
 
 def test_denials_are_kept_in_a_file(enforcing: Aws, nobody: Somebody) -> None:

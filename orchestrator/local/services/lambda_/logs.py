@@ -67,12 +67,9 @@ class LogWriter:
         try:
             logs.put_log_events(**place, logEvents=batch.lines)
         except logs.exceptions.ResourceNotFoundException:
-            for create, names in (
-                (logs.create_log_group, {"logGroupName": batch.group}),
-                (logs.create_log_stream, place),
-            ):
-                try:
-                    create(**names)
-                except logs.exceptions.ResourceAlreadyExistsException:
-                    continue
+            try:
+                logs.create_log_stream(**place)
+            except logs.exceptions.ResourceNotFoundException:  # a role need not be able to make a group that is there
+                logs.create_log_group(logGroupName=batch.group)
+                logs.create_log_stream(**place)
             logs.put_log_events(**place, logEvents=batch.lines)
