@@ -64,7 +64,7 @@ def kind_of(monitor: str) -> str:
 
 
 def told(watched: Watched, queue: str) -> list[str]:
-    """The names of the alarms that the topic has told since the last time."""
+    """The names of the alarms that the topic has told since the last time, and what it said of jobs that failed."""
     sqs, found = watched.client("sqs"), []
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
         for message in messages:
@@ -72,6 +72,8 @@ def told(watched: Watched, queue: str) -> list[str]:
             text = json.loads(message["Body"])["Message"]
             if text.startswith("{") and json.loads(text).get("NewStateValue") == "ALARM":
                 found.append(json.loads(text)["AlarmName"])
+            elif "of a monitor failed" in text:
+                found.append(text)
     return found
 
 
@@ -129,6 +131,14 @@ def test_four_monitors_in_three_accounts_find_drift_and_nothing_else(watched: Wa
     heard: set[str] = set()
     wait_until("Every alarm was told", TOLD_SECONDS, lambda: heard.update(told(watched, queue)) or heard == raised)
     assert len(raised) == len(KINDS) * len(STAGES)
+
+    s3 = watched.client("s3", DEV)
+    for key in watched.bench.keys(DEV, "people-dev", "results/baselines/people-endpoint-dev-data-"):
+        s3.delete_object(Bucket="people-dev", Key=key)
+    watched.bench.walk.target.enter()
+    assert main(["monitor", "run", "data", "--stage", "dev", "--project", "people", "--json", "--quiet"]) == 7
+    failed = wait_until("The failure was told", TOLD_SECONDS, lambda: told(watched, queue))
+    assert failed[0].lstrip('"').startswith("The job people-endpoint-dev-data-")
 
 
 def test_one_account_an_endpoint_of_somebody_else_and_retraining(watched: Watched) -> None:
