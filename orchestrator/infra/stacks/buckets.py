@@ -11,7 +11,11 @@ from orchestrator.infra.rights import sharing
 from orchestrator.infra.rights.statement import Policy, Value, document
 from orchestrator.infra.stacks.elements import accepted, chosen, condition, given, kept, only_if, ref, text
 
-ASSETS: Value = chosen("MakesAssetsBucket", {"Ref": "AssetsBucket"}, {"Ref": "ExistingS3Bucket"})
+ASSETS: Value = chosen(
+    "MakesAssetsBucket",
+    {"Fn::Sub": "${NamePrefix}-assets-${AWS::AccountId}-${AWS::Region}"},
+    {"Ref": "ExistingS3Bucket"},
+)
 """The name of the bucket for data, models and bundles, ours or the user's."""
 CONFIG: Value = chosen(
     "MakesConfigBucket",

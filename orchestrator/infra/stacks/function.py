@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
 from orchestrator.infra.rights import cloudformation, function
-from orchestrator.infra.rights.statement import Value, trust_of_service
+from orchestrator.infra.rights.statement import Value, here, trust_of_service
 from orchestrator.infra.stacks.buckets import ASSETS, CONFIG
 from orchestrator.infra.stacks.elements import (
     NOTHING,
@@ -132,17 +132,12 @@ def _invokers(stack: Stack) -> None:
         ),
     )
     only_if(bucket, "MakesConfigBucket")
-    for name, rules in (("RulesInvoke", "${NamePrefix}-*"), ("ProjectsInvoke", function.PIPELINES)):
-        lambda_.CfnPermission(
-            stack,
-            name,
-            function_name=text({"Fn::GetAtt": ["Function", "Arn"]}),
-            action="lambda:InvokeFunction",
-            principal="events.amazonaws.com",
-            source_arn=text(
-                {"Fn::Sub": f"arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/{rules}"}
-            ),
-        )
+    projects = {
+        "Fn::Sub": f"arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/{function.PIPELINES}"
+    }
+    _rules_invoke(stack, "ProjectsInvoke", projects)
+    _rules_invoke(stack, "CommitsInvoke", {"Fn::GetAtt": ["CommitRule", "Arn"]})
+    only_if(_rules_invoke(stack, "ConfigsInvoke", {"Fn::GetAtt": ["ConfigRule", "Arn"]}), "HasOwnConfigBucket")
     _rule(
         stack,
         "CommitRule",
@@ -174,6 +169,17 @@ def _invokers(stack: Stack) -> None:
         },
     )
     only_if(dropped, "HasOwnConfigBucket")
+
+
+def _rules_invoke(stack: Stack, name: str, source: Value) -> lambda_.CfnPermission:
+    return lambda_.CfnPermission(
+        stack,
+        name,
+        function_name=text({"Fn::GetAtt": ["Function", "Arn"]}),
+        action="lambda:InvokeFunction",
+        principal="events.amazonaws.com",
+        source_arn=text(source),
+    )
 
 
 def _rule(stack: Stack, name: str, rule_name: str, description: str, pattern: dict[str, Any]) -> events.CfnRule:

@@ -77,17 +77,12 @@ def _outputs(stack: Stack) -> None:
     output(stack, "FunctionArn", "The orchestrator function's ARN.", {"Fn::GetAtt": ["Function", "Arn"]})
     output(stack, "TopicArn", "Topic of results, failures and approvals that wait.", {"Ref": "Topic"})
     output(stack, "ECRRepoArn", "Repository for images of your own algorithms.", images.REPOSITORY_ARN)
-    place = "${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/"
-    uri = chosen(
-        "MakesRepository",
-        {"Fn::GetAtt": ["Repository", "RepositoryUri"]},
-        {"Fn::Sub": place + "${ExistingECRRepo}"},
-    )
-    output(stack, "RepositoryUri", "Where to push images of your own algorithms.", uri)
+    output(stack, "RepositoryUri", "Where to push images of your own algorithms.", images.REPOSITORY_URI)
     output(stack, "DeadLetterQueueUrl", "Events the function could not handle.", {"Ref": "DeadLetters"})
+    group = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:model-package-group/${Name}"
     registry = chosen(
         "MakesModelRegistry",
-        {"Fn::GetAtt": ["ModelRegistry", "ModelPackageGroupArn"]},
+        {"Fn::Sub": [group, {"Name": images.REGISTRY_NAME}]},
         "[No Model Package Group was created]",
     )
     output(stack, "ModelRegistryArn", "The model registry.", registry)

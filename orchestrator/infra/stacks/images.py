@@ -10,11 +10,14 @@ from orchestrator.infra.rights import sharing
 from orchestrator.infra.rights.statement import Value, document
 from orchestrator.infra.stacks.elements import chosen, condition, is_yes, kept, only_if, text
 
-REPOSITORY_ARN: Value = chosen(
-    "MakesRepository",
-    {"Fn::GetAtt": ["Repository", "Arn"]},
-    {"Fn::Sub": "arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/${ExistingECRRepo}"},
-)
+REPOSITORY: Value = chosen("MakesRepository", {"Fn::Sub": "${NamePrefix}-algorithms"}, {"Ref": "ExistingECRRepo"})
+"""The name of the repository, ours or the user's."""
+REPOSITORY_ARN: Value = {
+    "Fn::Sub": ["arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/${Name}", {"Name": REPOSITORY}]
+}
+REPOSITORY_URI: Value = {
+    "Fn::Sub": ["${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/${Name}", {"Name": REPOSITORY}]
+}
 UNIQUE: Value = {
     "Fn::Select": [0, {"Fn::Split": ["-", {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}]}]
 }
