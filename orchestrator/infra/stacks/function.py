@@ -132,10 +132,7 @@ def _invokers(stack: Stack) -> None:
         ),
     )
     only_if(bucket, "MakesConfigBucket")
-    projects = {
-        "Fn::Sub": f"arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/{function.PIPELINES}"
-    }
-    _rules_invoke(stack, "ProjectsInvoke", projects)
+    _rules_invoke(stack, "ProjectsInvoke", here("events", f"rule/{function.PIPELINES}"))
     _rules_invoke(stack, "CommitsInvoke", {"Fn::GetAtt": ["CommitRule", "Arn"]})
     only_if(_rules_invoke(stack, "ConfigsInvoke", {"Fn::GetAtt": ["ConfigRule", "Arn"]}), "HasOwnConfigBucket")
     _rule(
