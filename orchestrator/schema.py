@@ -208,8 +208,8 @@ def _lenient(rule: Schema) -> Schema:
     texts: Schema = {"enum": ["", None]}
     if types & {"integer", "number", "boolean", "array"}:
         texts = {"type": ["string", "null"]}
-    elif "string" in types:
-        texts = {"anyOf": [texts, {"type": ["number", "boolean"]}]}
+    elif "string" in types:  # spaces around a text are taken off
+        texts = {"anyOf": [texts, {"type": ["number", "boolean"]}, {"type": "string", "pattern": r"^\s|\s$"}]}
     return {**notes, "anyOf": [*branches, texts]}
 
 

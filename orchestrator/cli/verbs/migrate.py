@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.settings import Settings
 
 SUMMARY = "show how an old config is understood, and write its modern form"
+ENDPOINT_KEYS = frozenset({"endpoint", "endpoint_name"})
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +61,9 @@ def migrated(body: Any, catalog: Catalog, settings: Settings) -> tuple[dict[str,
             f"{info.name} is a modern type: there is nothing to migrate.", hint="`mlops validate` checks it."
         )
     modern = _modern(workload, blueprint, settings)
-    if "endpoint_name" in blueprint.schema["properties"]:
+    for key in ENDPOINT_KEYS & set(blueprint.schema["properties"]):  # old types write these names in lower case
         stacks = plan(workload, settings, catalog).pipelines[0].stacks
-        modern["endpoint_name"] = _by_stage({each.stage.name: each.parameters["EndpointName"] for each in stacks})
+        modern[key] = _by_stage({each.stage.name: each.parameters["EndpointName"] for each in stacks})
     validate(modern, catalog, settings)
     return modern, list(_rows(body, modern, info, blueprint))
 
