@@ -25,14 +25,24 @@ def actions_of(service: str, operation: str) -> set[str]:
     """The actions that an operation asks for in any case; more may hang on its parameters."""
     if service != "s3":
         return {one.action for one in asked(SOMEWHERE, service, operation, {"Entries": [{}]})}
-    http = service_model("s3").operation_model(operation).http
-    target = http["requestUri"].replace("{Bucket}", "bucket").replace("{Key+}", "key")
-    return {one.action for one in asked_of_s3(Request(http["method"], target, ()))}
+    model = service_model("s3").operation_model(operation)
+    target: str = model.http["requestUri"]
+    if (
+        "Bucket" in model.input_shape.members and "{Bucket}" not in target
+    ):  # a client of boto3 was here: it takes it out
+        target = "/{Bucket}" + target
+    target = target.replace("{Bucket}", "bucket").replace("{Key+}", "key")
+    return {one.action for one in asked_of_s3(Request(model.http["method"], target, ()))}
+
+
+@cache
+def _calls() -> list[tuple[str, tuple[str, ...]]]:
+    return [(name, tuple(parts)) for (group, name), parts in uses().items() if group == "API operations"]
 
 
 def of_our_calls(part: str) -> set[str]:
     """The actions of the calls that a part of the product makes, found in its files."""
-    found = [name for (group, name), parts in uses().items() if group == "API operations" and part in parts]
+    found = [name for name, parts in _calls() if part in parts]
     return {action for name in found for action in actions_of(*name.split(":"))}
 
 

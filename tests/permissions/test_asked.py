@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import pytest
-from authorization_reference import EXTRA, TABLE, reference, text
 
 from orchestrator.local.authorization.asked import FREE, PREFIXES, RENAMED, asked
 from orchestrator.local.authorization.kinds import KINDS, Place, any_of_kind
@@ -18,6 +17,7 @@ from orchestrator.local.gateway.kept import SERVICES
 from orchestrator.local.gateway.permission import MODELS
 from orchestrator.local.messages import Request
 from orchestrator.local.protocol.models import service_model
+from tests.permissions.authorization_reference import EXTRA, TABLE, reference, text
 
 HERE = Place("111111111111", "us-east-1")
 ROLE = "arn:aws:iam::111111111111:role/r"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Recorded, again, speaking
 
 from orchestrator.local.authorization import caller
 from orchestrator.local.authorization.asked import Asked
@@ -18,6 +17,7 @@ from orchestrator.local.authorization.authorizer import Answered, message_of
 from orchestrator.local.authorization.identity import Identity
 from orchestrator.local.authorization.kinds import Place
 from orchestrator.local.journal import moto_access
+from tests.permissions.conftest import Recorded, again, speaking
 
 HUB, DEV, PROD = "111111111111", "222222222222", "444444444444"
 STAGES = (DEV, PROD)

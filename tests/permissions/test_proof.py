@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import needs
 import pytest
 
 from tests.blueprints.resolving import resolved, stack_of
 from tests.blueprints.walking import EXAMPLES, FRAME_STAGES, Example, frame_of, templates
 from tests.corridor.launch import MULTI, SINGLE, STAGE, allowed, resources
+from tests.permissions import needs
 
 HUBS = {"single": resources(SINGLE), "multi": resources(MULTI)}
 STAGE_ACCOUNT = resources(STAGE)
