@@ -21,7 +21,12 @@ PRESET_ACCOUNTS = {
     "staging": "333333333333",
     "prod": "444444444444",
 }
-FUNCTION_NAME = "mlops-orchestrator"
+PREFIX_VARIABLE = "MLOPS_NAME_PREFIX"
+
+
+def function_name(prefix: str = "") -> str:
+    """The name of the orchestrator's function: ``MLOPS_NAME_PREFIX`` says what it begins with where it is not mlops."""
+    return f"{prefix or os.environ.get(PREFIX_VARIABLE) or 'mlops'}-orchestrator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +60,19 @@ class Target:
         except BotoCoreError as error:
             raise not_connected(str(error)) from error
 
-    def settings(self) -> Settings:
-        """The settings of the orchestrator deployed there, read from its Lambda function."""
+    def settings(self, prefix: str = "") -> Settings:
+        """The settings of the orchestrator deployed there (with this name prefix), read from its Lambda function."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        function = self.client("lambda")
+        function, name = self.client("lambda"), function_name(prefix)
         try:
-            configuration = function.get_function_configuration(FunctionName=FUNCTION_NAME)
+            configuration = function.get_function_configuration(FunctionName=name)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ResourceNotFoundException":
                 raise SettingsMissing(
-                    f"There is no orchestrator (function {FUNCTION_NAME}) in this account and region.",
-                    hint="Run `mlops local up`, or `mlops deploy --profile ...`.",
+                    f"There is no orchestrator (function {name}) in this account and region.",
+                    hint="Run `mlops local up`, or `mlops deploy --profile ...`; its name prefix, if it is not mlops,"
+                    f" is said by {PREFIX_VARIABLE}.",
                 ) from error
             raise AwsFailed(error.response["Error"]["Code"], error.response["Error"]["Message"]) from error
         except BotoCoreError as error:
@@ -124,7 +130,7 @@ def offline_settings() -> Settings:
             "ARTIFACT_BUCKET": f"mlops-artifacts-{hub}-{region}",
             "ARTIFACT_KEY_ARN": f"arn:aws:kms:{region}:{hub}:key/00000000-0000-4000-8000-000000000000",
             "MLOPS_NOTIFICATIONS_SNS_TOPIC": f"arn:aws:sns:{region}:{hub}:mlops-notifications",
-            "MLOPS_FUNCTION_ARN": f"arn:aws:lambda:{region}:{hub}:function:{FUNCTION_NAME}",
+            "MLOPS_FUNCTION_ARN": f"arn:aws:lambda:{region}:{hub}:function:{function_name('mlops')}",
             "CFN_ROLE_ARN": f"arn:aws:iam::{hub}:role/mlops-cloudformation",
             "STAGES": json.dumps(stages),
         }

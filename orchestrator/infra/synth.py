@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from aws_cdk import Stack
 
 FOLDER = Path("templates/launch")
+VERSION = {"AWSTemplateFormatVersion": "2010-09-09"}
 DESCRIPTIONS = {
     SINGLE_ACCOUNT: "MLOps Orchestrator in one account: the API, the function that provisions pipelines, the buckets,"
     " key, topic and roles that the pipelines use.",
@@ -48,7 +49,7 @@ def templates() -> Mapping[str, str]:
     from orchestrator.infra.stacks.hub import multi_account, single_account
     from orchestrator.infra.stacks.member import stage_account
 
-    member = _synthesised({STAGE_ACCOUNT: stage_account})[STAGE_ACCOUNT]
+    member = {**VERSION, **_synthesised({STAGE_ACCOUNT: stage_account})[STAGE_ACCOUNT]}
     hubs = _synthesised(
         {SINGLE_ACCOUNT: single_account, MULTI_ACCOUNT: lambda stack: multi_account(stack, member)},
     )
@@ -79,8 +80,7 @@ def _id(name: str) -> str:
 
 
 def _text(template: Mapping[str, Any]) -> str:
-    written = {"AWSTemplateFormatVersion": "2010-09-09", **template}
-    return json.dumps(written, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+    return json.dumps({**VERSION, **template}, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
 
 
 def _prepare() -> None:

@@ -172,6 +172,22 @@ def test_planned_declined_deployed_again_and_taken_away(machine: home.Running, r
     assert code == 3
 
 
+def test_an_installation_may_have_names_of_its_own(
+    machine: home.Running, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another account, since a project's names do not begin with the prefix."""
+    local = home.Running(machine.home, machine.endpoint, machine.pid, {"orchestrator": "555555555555"}, machine.region)
+    monkeypatch.setattr(home, "active", lambda: local)
+    code, told, _ = run("deploy", "--parameter", "NamePrefix=acme", "--yes")
+    assert code == 0 and told["outputs"]["FunctionName"] == "acme-orchestrator", told
+    assert run("list")[0] == 5
+    monkeypatch.setenv("MLOPS_NAME_PREFIX", "acme")
+    assert run("list")[0] == 0
+    monkeypatch.delenv("MLOPS_NAME_PREFIX")
+    code, told, _ = run("destroy", "--yes")
+    assert code == 0 and stacks(machine, "555555555555") == {}
+
+
 def test_what_cannot_be_is_told_before_anything_happens(machine: home.Running, run: Run) -> None:
     before = stacks(machine)
     code, told, _ = run("deploy", "--parameter", "Colour=red", "--parameter", "Size=3", "--yes")

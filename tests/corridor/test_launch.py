@@ -72,6 +72,7 @@ OLD_ACCOUNTS = {"DelegatedAdminAccount"} | {
     f"{stage}{kind}" for stage in ("Dev", "Staging", "Prod") for kind in ("AccountId", "OrgId")
 }
 SYNTH_CPU_SECONDS = 10.0
+STACK_SET_BODY_BYTES = 51_200
 CONDITION_KEYS = {"iam:PassedToService", "iam:PermissionsBoundary"}
 
 
@@ -237,6 +238,19 @@ def test_the_templates_are_fresh_and_the_same_twice() -> None:
     made = [templates() for _ in range(2)]
     assert made[0] == made[1]
     assert {path.name: path.read_text() for path in LAUNCH.iterdir()} == made[0], "run `make synth`"
+
+
+def test_what_is_rolled_out_is_the_stage_template_and_goes_to_named_accounts_alone() -> None:
+    rollout = TEMPLATES["multi"]["StageAccountsRollout"]
+    properties = rollout["Properties"]
+    assert json.loads(properties["TemplateBody"]) == template(STAGE)
+    assert len(properties["TemplateBody"]) <= STACK_SET_BODY_BYTES
+    assert rollout["Condition"] == "RollsOut" and properties["PermissionModel"] == "SERVICE_MANAGED"
+    declared = template(STAGE)["Parameters"]
+    given = {one["ParameterKey"] for one in properties["Parameters"]}
+    assert given == declared.keys()
+    for branch in properties["StackInstancesGroup"]["Fn::If"][1:]:
+        assert {one["DeploymentTargets"]["AccountFilterType"] for one in branch} == {"INTERSECTION"}
 
 
 def test_the_handbook_has_every_parameter_as_the_templates_have_it() -> None:

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _door(site: installing.Site, door: type[Aws]) -> Aws | None:
     """The door to the deployed orchestrator; None when its function never came up."""
     try:
-        return door(site.target.settings(), site.accounts.sessions[site.accounts.hub])
+        return door(site.target.settings(site.before.get("NamePrefix", "")), site.accounts.sessions[site.accounts.hub])
     except SettingsMissing:
         return None
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from orchestrator.cli import project
 from orchestrator.cli.console import Console
-from orchestrator.cli.target import FUNCTION_NAME
 from orchestrator.errors import NotFound
 
 SUMMARY = "what training, endpoints and the orchestrator printed"
@@ -47,7 +46,7 @@ def place(arguments: argparse.Namespace, aws: Any) -> tuple[str, str, str]:
     from orchestrator.status import project_status
 
     if arguments.orchestrator:
-        return aws.settings.account, f"/aws/lambda/{FUNCTION_NAME}", ""
+        return aws.settings.account, f"/aws/lambda/{aws.settings.name_prefix}-orchestrator", ""
     status = project_status(aws, project.name(arguments, aws))
     if not arguments.stage:
         return aws.settings.account, "/aws/sagemaker/TrainingJobs", status.model_name.lower()

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.cli import config, project
 from orchestrator.cli.console import Console
-from orchestrator.cli.target import FUNCTION_NAME
+from orchestrator.cli.target import function_name
 from orchestrator.errors import AwsFailed, ConfigInvalid, OrchestratorError, Problem
 
 SUMMARY = "create or update the pipeline of a config"
@@ -46,7 +46,7 @@ def invoke(client: Any, event: dict[str, Any]) -> dict[str, Any]:
     from botocore.exceptions import ClientError
 
     try:
-        response = client.invoke(FunctionName=FUNCTION_NAME, Payload=json.dumps(event).encode())
+        response = client.invoke(FunctionName=function_name(), Payload=json.dumps(event).encode())
     except ClientError as error:
         raise AwsFailed(error.response["Error"]["Code"], error.response["Error"]["Message"]) from error
     payload = json.loads(response["Payload"].read())

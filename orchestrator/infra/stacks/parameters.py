@@ -128,7 +128,7 @@ WORK = (
         " here, or dev, staging and prod in the accounts below.",
         "[]",
         r"^\[[^<>&]*\]$",
-        longest=3000,
+        longest=2400,  # with the rest of the function's environment below Lambda's 4 KB
     ),
     Parameter(
         "RepositoryBranch",
