@@ -1,9 +1,9 @@
 """Data quality: the features of the captured calls beside those of the training data.
 
 ``settings``: ``ignore``, columns to leave out (the label, an id); ``part``, the side of the calls to look at
-(``input``, the default, ``output``, or ``both``). Metrics: ``Tests``, how many hypotheses were tested; ``LargestDrift``, the
-greatest distance of any feature's distribution from its baseline (0 to 1: Kolmogorov-Smirnov for numbers, total
-variation for texts).
+(``input``, the default, ``output``, or ``both``). Metrics: ``Tests``, how many hypotheses were tested;
+``LargestDrift``, the greatest distance of any feature's distribution from its baseline (0 to 1: Kolmogorov-Smirnov for
+numbers, total variation for texts).
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-quality.html
 """
