@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,18 @@ QUIET = Console(quiet=True)
 
 
 class Machine:
-    """One embedded AWS in a folder; survives being killed."""
+    """One embedded AWS in a folder; survives being killed.
 
-    def __init__(self, folder: Path) -> None:
+    ``accounts`` (``orchestrator`` and the stages, by name) are those that the orchestrator is installed for; all that
+    there are when not given.
+    """
+
+    def __init__(self, folder: Path, accounts: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.home = folder / "aws"
         self.running = embedded.start(self.home, QUIET)
-        self.outputs = embedded.install(self.running, QUIET)
+        wanted = replace(self.running, accounts=dict(accounts)) if accounts else self.running
+        self.outputs = embedded.install(wanted, QUIET)
         self._walks = 0
 
     def walk(self, example: str) -> Walk:
