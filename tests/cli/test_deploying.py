@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,42 @@ def test_planned_declined_deployed_again_and_taken_away(machine: home.Running, r
     assert s3.head_bucket(Bucket=f"mlops-assets-{HUB}-us-east-1")  # data is never deleted silently
     code, told, _ = run("destroy", "--stages", STAGES, "--yes")
     assert code == 3
+
+
+def test_what_the_user_has_already_is_used(machine: home.Running, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buckets, repository and registry as in the first product's parameters; a config in the user's bucket counts."""
+    account = "666666666666"
+    local = home.Running(machine.home, machine.endpoint, machine.pid, {"orchestrator": account}, machine.region)
+    monkeypatch.setattr(home, "active", lambda: local)
+    session = boto3.Session(account, "local", region_name=machine.region)
+    s3 = session.client("s3", endpoint_url=machine.endpoint)
+    options = ("--parameter", "ExistingS3Bucket=team-data", "--parameter", "ConfigS3Bucket=team-configs")
+    options += ("--parameter", "ExistingECRRepo=team/images", "--parameter", "CreateModelRegistry=Yes", "--yes")
+    for bucket in ("team-data", "team-configs"):
+        s3.create_bucket(Bucket=bucket)
+    code, told, said = run("deploy", *options)
+    assert code == 5 and "put-bucket-versioning --bucket team-data" in said and "EventBridge" in said
+    for bucket in ("team-data", "team-configs"):
+        wanted: Any = {"EventBridgeConfiguration": {}}
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    code, told, _ = run("deploy", *options)
+    assert code == 0, told
+    outputs = told["outputs"]
+    assert (outputs["AssetsBucket"], outputs["ConfigBucket"]) == ("team-data", "team-configs")
+    assert outputs["RepositoryUri"].endswith("/team/images")
+    assert re.fullmatch(r".*:model-package-group/mlops-model-registry-[0-9a-f]{8}", outputs["ModelRegistryArn"])
+    body = {**json.loads(CONFIG.read_text()), "model_name": "dropped"}
+    del body["stages"]
+    body["pipelines"][2]["instance_type"] = "ml.m5.large"  # there is one stage
+    s3.put_object(Bucket="team-configs", Key="mlops-config.json-of-the-team", Body=json.dumps(body).encode())
+    answer = "mlops-config.json-of-the-team.result.json"
+    deadline = time.monotonic() + 60
+    while answer not in [one["Key"] for one in s3.list_objects_v2(Bucket="team-configs")["Contents"]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    result = json.loads(s3.get_object(Bucket="team-configs", Key=answer)["Body"].read())
+    assert result["outcome"] == "created", result.get("problems")
 
 
 def test_an_installation_may_have_names_of_its_own(

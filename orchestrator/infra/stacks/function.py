@@ -161,7 +161,8 @@ def _invokers(stack: Stack) -> None:
             "detail-type": ["Object Created"],
             "detail": {
                 "bucket": {"name": [{"Ref": "ConfigS3Bucket"}]},
-                "object": {"key": [{"suffix": "mlops-config.json"}]},
+                # The first product went by the beginning of the key; our answers, which begin so too, are no configs.
+                "object": {"key": [{"suffix": "mlops-config.json"}, {"prefix": "mlops-config.json"}]},
             },
         },
     )
