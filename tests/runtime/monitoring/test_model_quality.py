@@ -369,6 +369,7 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (["--settings", "{}"], "'data_quality' has no --settings"),
     (["--kind", "model_quality", "--part", "output"], "'model_quality' has no --part"),
     (["--kind", "model_quality", "--settings", "{"], "--settings is not JSON"),
+    (["--kind", "model_quality", "--ground-truth", "x"], "baseline takes no --ground-truth"),
 ])  # fmt: skip
 def test_options_that_do_not_belong_are_refused(tmp_path: Path, arguments: list[str], words: str,
                                                 capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
