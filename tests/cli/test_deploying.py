@@ -226,6 +226,22 @@ def test_an_installation_may_have_names_of_its_own(
     assert code == 0 and stacks(machine, "555555555555") == {}
 
 
+def test_the_doctor_looks_at_the_organization(machine: home.Running, run: Run) -> None:
+    def organization(*more: str) -> tuple[int, dict[str, str]]:
+        code, told, _ = run("doctor", "--stages", STAGES, "--units", "ou-ab12-cdef3456", *more)
+        return code, next(one for one in told["checks"] if one["name"] == "Organization")
+
+    code, found = organization()
+    assert code == 5 and found["found"] == "The account is in no organization.", found
+    session = boto3.Session(HUB, "local", region_name=machine.region)
+    organizations = session.client("organizations", endpoint_url=machine.endpoint)
+    organizations.create_organization(FeatureSet="ALL")
+    assert organization("--management-account") == (
+        0, {"name": "Organization", "state": "ok", "found": f"{HUB} is the management account.", "fix": ""}
+    )  # fmt: skip
+    assert organization()[1]["state"] == "skipped"  # the embedded Organizations knows no administrators of StackSets
+
+
 def test_what_cannot_be_is_told_before_anything_happens(machine: home.Running, run: Run) -> None:
     before = stacks(machine)
     code, told, _ = run("deploy", "--parameter", "Colour=red", "--parameter", "Size=3", "--yes")
