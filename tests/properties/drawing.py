@@ -80,7 +80,7 @@ def _number(rule: Schema, _: int) -> st.SearchStrategy[float]:
     low = rule.get("minimum", rule.get("exclusiveMinimum", -1000))
     high = rule.get("maximum", rule.get("exclusiveMaximum", 1000))
     drawn = st.floats(low, high, allow_nan=False, allow_subnormal=False, exclude_min="exclusiveMinimum" in rule)
-    return drawn | st.integers(int(low) + 1, int(high))
+    return drawn | st.integers(int(low) + 1, int(high)) if low + 1 <= high else drawn
 
 
 def _array(rule: Schema, depth: int) -> st.SearchStrategy[list[Any]]:
