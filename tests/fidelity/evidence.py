@@ -85,7 +85,7 @@ def _stored(store: Path) -> Iterator[tuple[str, str]]:
             document = json.loads(text)
             if service == "cloudformation" and document.get("ResourceStatus") in MADE:
                 yield "Resource types", document["ResourceType"]
-            elif kind == "History":
+            elif service == "stepfunctions" and kind == "History":
                 yield from _integrations(document)
             elif kind == "ActionExecution":
                 yield from _action(document)
