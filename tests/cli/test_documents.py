@@ -21,7 +21,7 @@ LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
 
 def commands(text: str) -> list[str]:
     """Every ``mlops ...`` line of a code block or inline code; placeholders and alternatives are left out."""
-    fenced = [line for block in FENCE.findall(text) for line in block.splitlines()]
+    fenced = [line for block in FENCE.findall(text) for line in block.replace("\\\n", " ").splitlines()]
     lines = [line.removeprefix("$ ").split("#")[0].strip() for line in fenced] + INLINE.findall(FENCE.sub("", text))
     return [line for line in lines if line.startswith("mlops ") and not re.search(r"[|<>…\[]|\.\.\.", line)]
 

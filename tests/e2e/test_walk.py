@@ -12,7 +12,7 @@ from orchestrator.deployed import endpoints
 from orchestrator.runs import targets
 from tests.e2e.conftest import PIPELINES, Machine, finish
 
-EXAMPLES = sorted(path.parent.name for path in PIPELINES.glob("*/mlops-config.json"))
+EXAMPLES = sorted(path.parent.name for path in PIPELINES.glob("*/data.py"))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

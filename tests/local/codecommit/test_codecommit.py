@@ -60,7 +60,7 @@ class Rig:
     def start(self) -> None:
         self.embedded = EmbeddedAws(self.home, self.port, services=[CodeCommit])
         self.port = int(self.embedded.endpoint.rpartition(":")[2])
-        self.embedded.world.emit = self._heard  # type: ignore[method-assign]
+        self.embedded.services["codecommit"].world.emit = self._heard  # type: ignore[method-assign]
         self.embedded.start()
         self.codecommit = self.embedded.world.client("codecommit", ACCOUNT, REGION)
 
