@@ -65,6 +65,7 @@ schema: $(VENV)/.installed
 
 synth: $(VENV)/.installed-test
 	@$(BIN)/python -m orchestrator.infra.synth
+	@$(BIN)/python -m tests.permissions.security_page --write
 
 bench: $(VENV)/.installed-test
 	@$(BIN)/python -m bench
