@@ -83,7 +83,8 @@ def test_dimensions_make_a_metric_and_units_are_told_apart(cloudwatch: Any) -> N
 
 
 def test_get_metric_data_answers_each_query(cloudwatch: Any) -> None:
-    put(cloudwatch, {"Value": 1, "Timestamp": NOW - timedelta(minutes=2)}, {"Value": 5, "Dimensions": DAY})
+    five = {"Value": 5, "Dimensions": DAY, "Timestamp": NOW}  # the suite may take a while from its collection to here
+    put(cloudwatch, {"Value": 1, "Timestamp": NOW - timedelta(minutes=2)}, five)
     put(cloudwatch, {"Value": 2, "Timestamp": NOW})
     metric = {"Namespace": "MLOps/Monitoring", "MetricName": "Violations"}
     queries = [
