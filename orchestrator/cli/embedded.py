@@ -23,7 +23,8 @@ from orchestrator.model import Stage
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
-CONTROL_SECONDS = 14_400.0
+CONTROL_SECONDS = 30.0
+CLOCK_SECONDS = 14_400.0
 """Moving the clock a month of schedules forward takes its time, and waiting for their jobs takes more."""
 LONGEST_JOB_SECONDS = 600.0
 OUTPUTS = "installation.json"
@@ -162,13 +163,17 @@ def clock(running: home.Running, seconds: float = 0.0, *, wait: bool = False) ->
     """
     body = {"seconds": seconds, "wait": LONGEST_JOB_SECONDS if wait else 0.0}
     try:
-        return _control(running, "clock/advance", body) if seconds else _control(running, "clock")
+        if not seconds:
+            return _control(running, "clock")
+        return _control(running, "clock/advance", body, patience=CLOCK_SECONDS)
     except urllib.error.HTTPError as error:
         told = json.loads(error.read() or b"{}").get("message", str(error))
         raise BadRequest(f"The clock stays as it is: {told}", hint="Advance it in several steps.") from error
 
 
-def _control(running: home.Running, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _control(
+    running: home.Running, path: str, body: Mapping[str, Any] | None = None, *, patience: float = CONTROL_SECONDS
+) -> dict[str, Any]:
     """Ask something of the embedded AWS that AWS has no API for; raises HTTPError."""
     request = urllib.request.Request(  # noqa: S310 - the endpoint is our own, on loopback
         f"{running.endpoint}/_local/{path}",
@@ -176,6 +181,6 @@ def _control(running: home.Running, path: str, body: Mapping[str, Any] | None = 
         headers={"Content-Type": "application/json"},
         method="GET" if body is None else "POST",
     )
-    with urllib.request.urlopen(request, timeout=CONTROL_SECONDS) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=patience) as answer:  # noqa: S310
         document: dict[str, Any] = json.loads(answer.read())
     return document

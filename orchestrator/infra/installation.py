@@ -12,8 +12,9 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -300,16 +301,11 @@ def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-class translated:  # noqa: N801 - used as a statement
+@contextmanager
+def translated(what: str) -> Iterator[None]:
     """ClientError becomes AwsFailed, as everywhere in the product."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ClientError):
-            told = error.response["Error"]
-            raise AwsFailed(told["Code"], told["Message"], operation=self.what) from error
+    try:
+        yield
+    except ClientError as error:
+        told = error.response["Error"]
+        raise AwsFailed(told["Code"], told["Message"], operation=what) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SERVICE_TOKEN = "aws-service/"  # noqa: S105  no secret: it says who calls
+SERVICE_MARK = "aws-service/"
 """How the session token of such a service begins; then its principal, and for whom it acts, if for anyone."""
 
 
@@ -19,4 +19,4 @@ class Credentials:
 
 def service_credentials(account: str, principal: str, source: str = "") -> Credentials:
     """The keys with which a service of the embedded AWS calls in an account: for a resource, or as its own doing."""
-    return Credentials(account, "local", f"{SERVICE_TOKEN}{principal}/{source}")
+    return Credentials(account, "local", f"{SERVICE_MARK}{principal}/{source}")

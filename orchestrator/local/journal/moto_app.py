@@ -151,8 +151,9 @@ def _write_no_access_log(backend: Any, request: Any, bucket_name: str) -> None:
     del backend, request, bucket_name
 
 
-def _permission(bucket: Any, action: str, resource: str) -> Any:  # noqa: ARG001  moto's signature
+def _permission(bucket: Any, action: str, resource: str) -> Any:
     """Bucket policies are evaluated before moto sees a request; its own reading knows no principals or conditions."""
+    del bucket, action, resource
     return PermissionResult.NEUTRAL
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from orchestrator.runtime.kept import Instruction, Report
 from orchestrator.runtime.process import read_json, write_json
 
 Status = Literal["SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"]
@@ -16,30 +17,20 @@ JOB_FILE, PHASES_FILE, EXIT_FILE, REFUSAL_FILE = "job.json", "phases.json", "exi
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Job:
+class Job(Instruction):
     """``environment`` are the variables of project and build; they win over those of the buildspec.
 
     ``rehearse`` are globs of the images whose builds are rehearsed where no container engine is; ``engine`` is
     ``auto`` or ``none``.
     """
 
+    FILE: ClassVar[str] = JOB_FILE
+
     buildspec: str
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     timeout_seconds: float = 3600
     rehearse: Sequence[str] = ()
     engine: str = "auto"
-
-    def write(self, folder: Path) -> None:
-        """Store the job."""
-        write_json(folder / JOB_FILE, dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Job:
-        """The job of the folder; raises FileNotFoundError."""
-        document = read_json(folder / JOB_FILE)
-        if document is None:
-            raise FileNotFoundError(folder / JOB_FILE)
-        return cls(**document)
 
 
 @dataclasses.dataclass(slots=True)
@@ -55,22 +46,14 @@ class Phase:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Report):
     """How a build ended; ``exported`` are its exported variables."""
+
+    FILE: ClassVar[str] = EXIT_FILE
 
     status: Status
     ended: float
     exported: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def write(self, folder: Path) -> None:
-        """Store it: the build is over."""
-        write_json(folder / EXIT_FILE, dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Exit | None:
-        """How the build of the folder ended, or None when it has not."""
-        document = read_json(folder / EXIT_FILE)
-        return None if document is None else cls(**document)
 
 
 def write_phases(folder: Path, phases: Sequence[Phase]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from orchestrator.runtime.contained import GRACE_SECONDS, Ending
-from orchestrator.runtime.process import read_json, write_json
+from orchestrator.runtime.kept import Instruction, Report
 
 ML = "/opt/ml/"
 ROOT = "/opt/ml/processing"
@@ -16,12 +16,14 @@ ROOT = "/opt/ml/processing"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Job:
+class Job(Instruction):
     """``command`` is the image's own program and ``entrypoint`` what takes its place; one of them is given.
 
     ``outputs`` are the folders whose content is uploaded, as the container names them. ``configuration`` is
     ``processingjobconfig.json``.
     """
+
+    FILE: ClassVar[str] = "job.json"
 
     name: str
     arn: str
@@ -37,22 +39,12 @@ class Job:
     grace_seconds: float = GRACE_SECONDS
     isolation: str = "auto"
 
-    def write(self, folder: Path) -> None:
-        """Store the job as ``job.json``."""
-        write_json(folder / "job.json", dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Job:
-        """The job of the folder."""
-        document = read_json(folder / "job.json")
-        if document is None:
-            raise FileNotFoundError(folder / "job.json")
-        return cls(**document)
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Report):
     """How a job ended. ``message`` is what the program wrote to ``/opt/ml/output/message``."""
+
+    FILE: ClassVar[str] = "exit.json"
 
     status: Ending
     exit_code: int
@@ -60,16 +52,6 @@ class Exit:
     ended: float
     reason: str = ""
     message: str = ""
-
-    def write(self, folder: Path) -> None:
-        """Store it as ``exit.json``: the job is over."""
-        write_json(folder / "exit.json", dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Exit | None:
-        """How the job of the folder ended, or None when it has not."""
-        document = read_json(folder / "exit.json")
-        return None if document is None else cls(**document)
 
 
 def inside(folder: Path, path: str) -> Path:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from orchestrator.runtime import contained, isolation
-from orchestrator.runtime.contained import CannotStart, EndedFromOutside, error_message, failure, note
+from orchestrator.runtime.contained import error_message, failure, note
 from orchestrator.runtime.process import Child
 from orchestrator.runtime.processing.job import Exit, Job
 from orchestrator.runtime.processing.layout import environment, lay_out, program
@@ -20,21 +20,16 @@ def supervise(folder: Path) -> None:
     if (folder / "exit.json").exists():
         return
     job = Job.read(folder)
-    try:
-        started = contained.next_attempt(folder)
-    except EndedFromOutside as error:
-        Exit("Failed", 137, time.time(), time.time(), str(error)).write(folder)
-        return
-    try:
-        child = _start(job, folder)
-    except (CannotStart, OSError, RuntimeError, ValueError) as error:
-        note(folder, f"The job cannot start: {error}")
-        reason = f"AlgorithmError: {error}"[: contained.REASON_LENGTH]
-        Exit("Failed", 1, started, time.time(), reason).write(folder)
-        return
-    ends = started + job.max_runtime_seconds
-    status = contained.watch(child, folder, ends=ends, grace_seconds=job.grace_seconds)
-    _finish(folder, status, child.exit_code or 0, started)
+    ended = contained.carry_out(
+        folder,
+        lambda: _start(job, folder),
+        Exit,
+        refusals=(ValueError,),
+        seconds=job.max_runtime_seconds,
+        grace_seconds=job.grace_seconds,
+    )
+    if ended is not None:
+        _finish(folder, *ended)
 
 
 def _start(job: Job, folder: Path) -> Child:

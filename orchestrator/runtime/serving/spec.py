@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from orchestrator.runtime.process import read_json, write_json
+from orchestrator.runtime.kept import Instruction, Report
 
 Phase = Literal["starting", "ready", "restarting", "failed", "stopped"]
 
@@ -16,8 +15,10 @@ STARTUP_SECONDS = 480.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(Instruction):
     """``kind`` is the container's kind; for ``none``, the endpoint is rehearsed and ``reason`` says why."""
+
+    FILE: ClassVar[str] = "serving.json"
 
     name: str
     image: str
@@ -29,35 +30,15 @@ class Serving:
     startup_seconds: float = STARTUP_SECONDS
     isolation: str = "auto"
 
-    def write(self, folder: Path) -> None:
-        """Store it as ``serving.json``."""
-        write_json(folder / "serving.json", dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Serving:
-        """What the folder serves."""
-        document = read_json(folder / "serving.json")
-        if document is None:
-            raise FileNotFoundError(folder / "serving.json")
-        return cls(**document)
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class State:
+class State(Report):
     """How the server is. ``restarts`` counts the model processes that ended on their own after they were ready."""
+
+    FILE: ClassVar[str] = "status.json"
 
     phase: Phase
     port: int = 0
     restarts: int = 0
     last_exit: str = ""
     reason: str = ""
-
-    def write(self, folder: Path) -> None:
-        """Store it as ``status.json``."""
-        write_json(folder / "status.json", dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> State | None:
-        """How the server of the folder is, or None when it has never said."""
-        document = read_json(folder / "status.json")
-        return None if document is None else cls(**document)

@@ -5,22 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from orchestrator.runtime.contained import GRACE_SECONDS, Ending
-from orchestrator.runtime.process import read_json, write_json
+from orchestrator.runtime.kept import Instruction, Report
 
 Status = Ending
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Job:
+class Job(Instruction):
     """``kind`` is the container's kind (``xgboost``, ``sklearn``, ``pytorch``, ``command``).
 
     ``command`` is the registered command of the image; ``entrypoint`` replaces the program of an image we know.
     ``channels`` are the members of ``inputdataconfig.json``.
     """
+
+    FILE: ClassVar[str] = "job.json"
 
     name: str
     arn: str
@@ -43,22 +44,12 @@ class Job:
         """The user's program in script mode, or nothing for a built-in algorithm."""
         return str(decoded(self.hyperparameters.get("sagemaker_program", "")))
 
-    def write(self, folder: Path) -> None:
-        """Store the job as ``job.json``."""
-        write_json(folder / "job.json", dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Job:
-        """The job of the folder."""
-        document = read_json(folder / "job.json")
-        if document is None:
-            raise FileNotFoundError(folder / "job.json")
-        return cls(**document)
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Report):
     """How a job ended. ``metrics`` are the last values of the metric definitions that were seen."""
+
+    FILE: ClassVar[str] = "exit.json"
 
     status: Status
     exit_code: int
@@ -67,16 +58,6 @@ class Exit:
     reason: str = ""
     metrics: Sequence[Mapping[str, Any]] = ()
     artifacts: Sequence[str] = ()
-
-    def write(self, folder: Path) -> None:
-        """Store it as ``exit.json``: the job is over."""
-        write_json(folder / "exit.json", dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Exit | None:
-        """How the job of the folder ended, or None when it has not."""
-        document = read_json(folder / "exit.json")
-        return None if document is None else cls(**document)
 
 
 def decoded(text: str) -> Any:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from orchestrator.runtime import archives, contained, isolation
-from orchestrator.runtime.contained import CannotStart, EndedFromOutside, error_message, failure, note
+from orchestrator.runtime.contained import error_message, failure, note
 from orchestrator.runtime.process import Child
 from orchestrator.runtime.training import metrics
 from orchestrator.runtime.training.job import Exit, Job, Status
@@ -19,21 +19,16 @@ def supervise(folder: Path) -> None:
     if (folder / "exit.json").exists():
         return
     job = Job.read(folder)
-    try:
-        started = contained.next_attempt(folder)
-    except EndedFromOutside as error:
-        Exit("Failed", 137, time.time(), time.time(), str(error)).write(folder)
-        return
-    try:
-        child = _start(job, folder)
-    except (CannotStart, archives.BadArchive, OSError, RuntimeError) as error:
-        note(folder, f"The job cannot start: {error}")
-        reason = f"AlgorithmError: {error}"[: contained.REASON_LENGTH]
-        Exit("Failed", 1, started, time.time(), reason).write(folder)
-        return
-    ends = started + job.max_runtime_seconds
-    status = contained.watch(child, folder, ends=ends, grace_seconds=job.grace_seconds)
-    _finish(job, folder, status, child.exit_code or 0, started)
+    ended = contained.carry_out(
+        folder,
+        lambda: _start(job, folder),
+        Exit,
+        refusals=(archives.BadArchive,),
+        seconds=job.max_runtime_seconds,
+        grace_seconds=job.grace_seconds,
+    )
+    if ended is not None:
+        _finish(job, folder, *ended)
 
 
 def _start(job: Job, folder: Path) -> Child:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from orchestrator.runtime.process import read_json, write_json
+from orchestrator.runtime.kept import Instruction, Report
 
 Status = Literal["Completed", "Failed", "Stopped"]
 MEGABYTE = 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Transform:
+class Transform(Instruction):
     """The members of CreateTransformJob that the work itself needs; ``max_payload`` 0 is no limit."""
+
+    FILE: ClassVar[str] = "transform.json"
 
     name: str
     content_type: str = ""
@@ -30,35 +31,15 @@ class Transform:
     output_filter: str = "$"
     join: bool = False
 
-    def write(self, folder: Path) -> None:
-        """Store it as ``transform.json``."""
-        write_json(folder / "transform.json", dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Transform:
-        """The job of the folder."""
-        document = read_json(folder / "transform.json")
-        if document is None:
-            raise FileNotFoundError(folder / "transform.json")
-        return cls(**document)
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Report):
     """How a job ended. ``failed`` counts the input files that gave no output."""
+
+    FILE: ClassVar[str] = "exit.json"
 
     status: Status
     started: float
     ended: float
     reason: str = ""
     failed: int = 0
-
-    def write(self, folder: Path) -> None:
-        """Store it as ``exit.json``: the job is over."""
-        write_json(folder / "exit.json", dataclasses.asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Exit | None:
-        """How the job of the folder ended, or None when it has not."""
-        document = read_json(folder / "exit.json")
-        return None if document is None else cls(**document)

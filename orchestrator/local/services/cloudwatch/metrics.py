@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from orchestrator.local.credentials import SERVICE_TOKEN
+from orchestrator.local.credentials import SERVICE_MARK
 from orchestrator.local.service import Call, Service, ServiceError
 from orchestrator.local.services.cloudwatch.series import MINUTE_SECONDS, Points, Series, metric_id, within
 from orchestrator.local.services.cloudwatch.statistics import Aggregate, known
@@ -34,7 +34,7 @@ class MetricOperations(Service):
     def PutMetricData(self, call: Call, parameters: Document) -> None:
         namespace = parameters["Namespace"]
         _refuse(parameters, ("EntityMetricData", "StrictEntityValidation"), "PutMetricData")
-        if namespace.startswith("AWS/") and not call.credentials.session_token.startswith(SERVICE_TOKEN):
+        if namespace.startswith("AWS/") and not call.credentials.session_token.startswith(SERVICE_MARK):
             raise _invalid(f"The value {namespace} for parameter Namespace is invalid: AWS/ is for AWS's services.")
         data = parameters.get("MetricData", [])
         if len(data) > MOST_DATA:
