@@ -224,7 +224,7 @@ class _Planning:
     def _parameters(self, standing: _Standing) -> dict[str, str]:
         found = self._evaluated(self.blueprint.parameters, standing)
         parameters = {key: text_of(inert(value)) for key, value in found.items() if value is not None}
-        parameters = {**self._known_results(standing.stage, parameters), **parameters}
+        parameters = {**self._known_results(standing.names["known"], parameters), **parameters}
         problems = list(self._too_long(parameters, standing.stage))
         if problems:
             raise ConfigInvalid(problems)
@@ -241,10 +241,9 @@ class _Planning:
                 known[key] = {name: stack.parameters[name] for name in wanted if name in stack.parameters}
         return known
 
-    def _known_results(self, stage: Stage, said: Mapping[str, str]) -> dict[str, str]:
+    def _known_results(self, results: Mapping[str, Mapping[str, str]], said: Mapping[str, str]) -> dict[str, str]:
         """What these results fill in, where the config does not say it itself. Raises ConfigInvalid when one lacks."""
         known: dict[str, str] = {}
-        results = self._known(stage)
         for key, reference in self.spec.references.items():
             if self.earlier[reference.pipeline].scope == "hub":
                 continue
