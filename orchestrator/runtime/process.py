@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -182,8 +181,8 @@ def with_live_group(pid: int, number: signal.Signals) -> None:
 def supervisor_main(module: str, supervise: Callable[[Path], None]) -> None:
     """``python -m <module> <folder> [--detach]``: take the folder's lock and supervise its job.
 
-    Ends quietly when another supervisor has the lock. What goes wrong is raised, and told on the supervisor's own log;
-    the next supervisor of the folder goes on.
+    Ends quietly when another supervisor has the lock. What goes wrong is raised, and Python tells it on the
+    supervisor's own log; the next supervisor of the folder goes on.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("folder", type=Path)
@@ -194,8 +193,4 @@ def supervisor_main(module: str, supervise: Callable[[Path], None]) -> None:
         return
     if arguments.detach:
         detach(folder / "supervisor.log")
-    try:
-        supervise(folder)
-    except Exception:
-        traceback.print_exc()
-        raise
+    supervise(folder)
