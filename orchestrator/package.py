@@ -11,25 +11,16 @@ import io
 import zipfile
 from collections.abc import Mapping
 
+from orchestrator.archive import zipped
 from orchestrator.errors import BadRequest
 from orchestrator.model import Bundle, Rendering
 
-# The zip format's first moment; any fixed one would do.
-MOMENT = (1980, 1, 1, 0, 0, 0)
-UNIX = 3
 REGULAR_FILE_0644 = 0o100644
 
 
 def package(rendering: Rendering) -> Bundle:
-    """The bundle of the rendering's files: sorted names, no times, no owners, nothing of this machine."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(rendering.files):
-            member = zipfile.ZipInfo(name, MOMENT)
-            member.create_system = UNIX
-            member.external_attr = REGULAR_FILE_0644 << 16
-            archive.writestr(member, rendering.files[name])
-    data = buffer.getvalue()
+    """The bundle of the rendering's files."""
+    data = zipped(rendering.files, lambda _: REGULAR_FILE_0644, zipfile.ZIP_STORED)
     return Bundle(hashlib.sha256(data).hexdigest(), data)
 
 

@@ -12,11 +12,11 @@ import gzip
 import hashlib
 import io
 import tarfile
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.archive import zipped
 from orchestrator.aws import Aws
 from orchestrator.errors import AwsFailed, BadRequest
 
@@ -34,6 +34,11 @@ class File:
 
     data: bytes
     executable: bool = False
+
+    @property
+    def mode(self) -> int:
+        """The mode it has in an archive."""
+        return 0o755 if self.executable else 0o644
 
 
 Folder = Callable[[str], Mapping[str, File] | None]
@@ -56,23 +61,14 @@ def pack(files: Mapping[str, File], ending: str = TAR) -> tuple[str, bytes]:
         for name in sorted(files):
             member = tarfile.TarInfo(name)
             member.size = len(files[name].data)
-            member.mode = 0o755 if files[name].executable else 0o644
+            member.mode = files[name].mode
             archive.addfile(member, io.BytesIO(files[name].data))
     tar = buffer.getvalue()
     # Named by the tar, not by what is compressed, whose bytes depend on the zlib at hand.
     key = f"{PREFIX}{hashlib.sha256(tar).hexdigest()}{ending}"
-    return key, gzip.compress(tar, mtime=0) if ending == TAR else _zipped(files)
-
-
-def _zipped(files: Mapping[str, File]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(files):
-            member = zipfile.ZipInfo(name)  # of 1980, the earliest time a zip can hold
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.external_attr = (0o755 if files[name].executable else 0o644) << 16
-            archive.writestr(member, files[name].data)
-    return buffer.getvalue()
+    if ending == TAR:
+        return key, gzip.compress(tar, mtime=0)
+    return key, zipped({name: file.data for name, file in files.items()}, lambda name: files[name].mode)
 
 
 def with_uploaded_sources(body: Mapping[str, Any], folder: Folder, aws: Aws) -> dict[str, Any]:

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import distribution
 from pathlib import Path
 
 import orchestrator
+from orchestrator.archive import zipped
 from orchestrator.blueprint import default_root
 from orchestrator.infra import sbom
 from orchestrator.infra.lock import DISTRIBUTIONS, FILE, MACHINES, target
@@ -31,8 +30,6 @@ NOT_READ = frozenset({"ci", "examples", "expected", "launch"})
 LEFT_OUT = frozenset({"__pycache__", "tests", "benchmarks", "bin", "README.md"})
 KEPT_OF_METADATA = ("METADATA", "LICENSE", "LICENSE.txt", "COPYING")
 LARGEST_ZIP_BYTES = 10_000_000
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time a zip can hold; every member has it."""
 COMPILE = """
 import importlib.util, py_compile, sys
 for path in sys.stdin.read().split("\\n"):
@@ -53,7 +50,7 @@ def build(architecture: str = "", python: str = "") -> bytes:
     files = dict(_product()) | libraries
     if python in ("", own):
         files |= _bytecode(files)
-    return _zip(files)
+    return zipped(files, lambda name: 0o755 if name.endswith(".so") else 0o644)
 
 
 def _product() -> Iterator[tuple[str, bytes]]:
@@ -109,18 +106,6 @@ def _bytecode(files: Mapping[str, bytes]) -> dict[str, bytes]:
         )
         compiled = sorted(Path(folder).rglob("*.pyc"))
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in compiled}
-
-
-def _zip(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name in sorted(files):
-            member = zipfile.ZipInfo(name, EPOCH)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.create_system = 3  # Unix, whatever the machine that builds
-            member.external_attr = (0o755 if name.endswith(".so") else 0o644) << 16
-            archive.writestr(member, files[name])
-    return buffer.getvalue()
 
 
 def main(argv: list[str] | None = None) -> int:

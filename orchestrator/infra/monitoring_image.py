@@ -9,18 +9,15 @@ the same bytes.
 from __future__ import annotations
 
 import argparse
-import io
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import orchestrator
+from orchestrator.archive import zipped
 from orchestrator.blueprint import default_root
 
 FOLDER = "pipelines/monitoring-image"
 CONTEXT = ("Dockerfile", "requirements.txt")
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time a zip can hold; every member has it."""
 
 
 def files() -> Iterator[tuple[str, bytes]]:
@@ -34,14 +31,7 @@ def files() -> Iterator[tuple[str, bytes]]:
 
 def build() -> bytes:
     """The zip's bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, data in sorted(files()):
-            member = zipfile.ZipInfo(name, EPOCH)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, data)
-    return buffer.getvalue()
+    return zipped(dict(files()))
 
 
 def main() -> None:
