@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Scope = Literal["hub", "stage"]
+Deployment = Literal["change_set", "stackset"]
+"""How the stages' stacks come about: by change sets in their accounts, or by stack sets of the organization."""
 SEPARATE = "-codepipeline"
 """Ends the name of a CodePipeline's stack, so that a stack of its pipelines may have the project's own name; some types
 (``bare_stack``) do without."""
@@ -17,12 +19,16 @@ SEPARATE = "-codepipeline"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One environment: where it is and whether a person approves before it is changed."""
+    """One environment: where it is and whether a person approves before it is changed.
+
+    ``organizational_unit`` is the unit (or the root) of the organization that holds the account; stack sets ask for it.
+    """
 
     name: str
     account: str
     region: str
     approval: bool = False
+    organizational_unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +65,16 @@ class Workload:
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
+    deployment: Deployment = "change_set"
 
 
 @dataclass(frozen=True, slots=True)
 class StackPlan:
-    """One CloudFormation stack to be: where, its name, its parameter values and its job's input."""
+    """One CloudFormation stack to be: where, its name, its parameter values and its job's input.
+
+    Where ``stack_set`` has a name, the stack of that name stands in the hub and holds a stack set of the same name,
+    which makes the pipeline's own stack in the stage's account.
+    """
 
     stage: Stage
     stack_name: str
@@ -72,6 +83,7 @@ class StackPlan:
     job_input: Mapping[str, Any] | None = None
     job_input_file: str = ""
     state_machine_arn: str = ""
+    stack_set: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +91,8 @@ class PipelinePlan:
     """One pipeline of the plan: the template it renders and the stacks it becomes.
 
     ``overrides`` maps a template parameter to the result of an earlier pipeline that CodePipeline fills in
-    at run time. ``shape`` is what the template's Jinja may look at.
+    at run time. ``shape`` is what the template's Jinja may look at. ``stack_set_file`` is the template of the stacks
+    that hold stack sets, where stack sets deploy the pipeline.
     """
 
     name: str
@@ -93,6 +106,7 @@ class PipelinePlan:
     review: str = ""
     accept: str = ""
     verify: bool = False
+    stack_set_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +123,19 @@ class Plan:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     source: Mapping[str, Any] = field(default_factory=dict)
+    deployment: Deployment = "change_set"
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """The files of the bundle (path -> bytes) and the template of the CodePipeline stack (canonical JSON)."""
+    """The files of the bundle (path -> bytes) and the template of the CodePipeline stack (canonical JSON).
+
+    ``templates`` are what stack sets take from the blueprint bucket: key -> bytes; a key is of its content.
+    """
 
     files: Mapping[str, bytes]
     pipeline_template: str
+    templates: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from orchestrator.model import PipelinePlan, Plan, StackPlan, Stage
 
 def summary(plan: Plan) -> dict[str, Any]:
     """What is made where, with which values, and what waits for what; JSON."""
+    by_stack_sets = {"deployment": plan.deployment} if plan.deployment == "stackset" else {}
     return {
         "project": plan.project,
         "model": plan.model_name,
         "description": plan.description,
+        **by_stack_sets,
         "stages": [_stage_summary(stage) for stage in plan.stages],
         "pipelines": [_pipeline_summary(pipeline) for pipeline in plan.pipelines],
         "tags": dict(plan.tags),
@@ -20,7 +22,8 @@ def summary(plan: Plan) -> dict[str, Any]:
 
 
 def _stage_summary(stage: Stage) -> dict[str, Any]:
-    return {"name": stage.name, "account": stage.account, "region": stage.region, "approval": stage.approval}
+    unit = {"organizational_unit": stage.organizational_unit} if stage.organizational_unit else {}
+    return {"name": stage.name, "account": stage.account, "region": stage.region, "approval": stage.approval, **unit}
 
 
 def _pipeline_summary(pipeline: PipelinePlan) -> dict[str, Any]:
@@ -48,4 +51,6 @@ def _stack_summary(stack: StackPlan) -> dict[str, Any]:
     }
     if stack.job_input is not None:
         found |= {"job": stack.state_machine_arn, "job_input_file": stack.job_input_file}
+    if stack.stack_set:
+        found["stack_set"] = stack.stack_set
     return found
