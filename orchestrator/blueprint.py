@@ -53,7 +53,6 @@ to the user as its reason.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -63,6 +62,7 @@ from typing import Any, TypeVar
 from orchestrator.errors import BadRequest, BlueprintBroken
 from orchestrator.explain import nearest
 from orchestrator.model import Scope
+from orchestrator.inlined import inlined
 
 MANIFEST = "blueprint.yaml"
 SCHEMA = "config.schema.json"
@@ -154,18 +154,14 @@ class Blueprint:
 
     @cached_property
     def schema(self) -> Mapping[str, Any]:
-        """The kind's config schema, read when first needed, with its own ``definitions`` put in place.
+        """The kind's config schema, read when first needed, with ``definitions`` put in place.
 
         Raises BlueprintBroken when it is not an object schema, or refers to what it does not define.
         """
         file = self.folder / SCHEMA
-        try:
-            schema = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BlueprintBroken(f"{file}: {error}") from error
+        schema: Mapping[str, Any] = inlined(file)
         if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
             raise BlueprintBroken(f"{file}: properties: must be an object")
-        schema = dict(_inlined(schema, schema.pop("definitions", {}), file))
         if schema.get("additionalProperties") is not False:
             raise BlueprintBroken(f"{file}: additionalProperties: must be false")
         for key in self.references:
@@ -264,22 +260,6 @@ def load_blueprint(folder: Path) -> Blueprint:
         review=top.get("review").optional(_review),
         verify=top.get("verify").flag(),
     )
-
-
-def _inlined(node: Any, definitions: Mapping[str, Any], file: Path, depth: int = 0) -> Any:
-    """A schema in which each ``$ref`` is replaced by what it refers to, so that no reader has to follow it."""
-    if depth > 40:
-        raise BlueprintBroken(f"{file}: definitions: refer to one another in a circle")
-    if isinstance(node, list):
-        return [_inlined(item, definitions, file, depth + 1) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" not in node:
-        return {key: _inlined(value, definitions, file, depth + 1) for key, value in node.items()}
-    name = str(node["$ref"]).removeprefix("#/definitions/")
-    if name not in definitions:
-        raise BlueprintBroken(f"{file}: $ref: there is no definition {name!r}")
-    return _inlined(definitions[name], definitions, file, depth + 1)
 
 
 class _Member:

@@ -39,6 +39,18 @@ def test_the_schemas_own_definitions_are_put_in_place(catalog: Any) -> None:
     assert "$ref" not in json.dumps(schema) and "definitions" not in schema
 
 
+def test_definitions_of_another_file_are_put_in_place(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, references=None)
+    rule = {"$ref": "../../shared/sizes.json#/definitions/size"}
+    own = {"properties": {"size": rule}, "additionalProperties": False, "definitions": {"whole": {"type": "null"}}}
+    (folder / "config.schema.json").write_text(json.dumps(own))
+    shared = {"size": {"anyOf": [{"$ref": "#/definitions/whole"}]}, "whole": {"type": "integer"}}
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "sizes.json").write_text(json.dumps({"definitions": shared}))
+    schema = load_blueprint(folder).schema
+    assert schema == {"properties": {"size": {"anyOf": [{"type": "integer"}]}}, "additionalProperties": False}
+
+
 def test_types_are_found_and_current_ones_come_first(catalog: Any) -> None:
     assert list(catalog.types) == ["booth", "forge", "image_forge", "old_booth", "old_forge"]
     assert catalog.for_type("old_booth").kind == "booth"
@@ -128,11 +140,17 @@ def test_a_manifest_that_is_no_document_is_named(tmp_path: Path, text: str) -> N
             ' "definitions": {"b": {"items": {"$ref": "#/definitions/b"}}}}',
             "in a circle",
         ),
+        ('{"properties": {"a": {"$ref": "../b.json#/definitions/b"}}, "additionalProperties": false}', "b.json: "),
+        (
+            '{"properties": {"a": {"$ref": "blueprint.json#/definitions/b"}}, "additionalProperties": false}',
+            "no definition 'b' in blueprint.json",
+        ),
     ],
 )
 def test_a_malformed_schema_is_named(tmp_path: Path, schema: str, said: str) -> None:
     folder = folder_with(tmp_path)
     (folder / "config.schema.json").write_text(schema)
+    (folder / "blueprint.json").write_text('{"definitions": {}}')
     blueprint = load_blueprint(folder)
     with pytest.raises(BlueprintBroken) as caught:
         _ = blueprint.schema
