@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator.aws import Aws
 from orchestrator.errors import AwsFailed, BadRequest, Conflict, OrchestratorError
 from orchestrator.runs import Run, Waiting, actions, pipeline_state, runs, waiting
+from orchestrator.stack_sets import members
 from orchestrator.verify import verify
 
 LONGEST_FAILURE_MESSAGE = 5000
@@ -162,12 +163,26 @@ def _approve_model_package(results: Mapping[str, str], aws: Aws) -> Done:
 
 
 def _verify(arguments: Mapping[str, Any], aws: Aws) -> Done:
-    verdict = verify(aws, arguments["account"], arguments["region"], arguments["stack"])
+    account, region, stack = arguments["account"], arguments["region"], arguments["stack"]
+    if arguments.get("stack_set"):
+        stack = _stack_of(aws, arguments["stack_set"], account, region)
+    verdict = verify(aws, account, region, stack)
     if verdict.problems:
         raise JobFailed(" ".join(verdict.problems))
     if not verdict.settled:
         return Done(f"waiting for {', '.join(verdict.checked)}", again=True)
     return Done(f"true: {', '.join(verdict.checked)}" if verdict.checked else "nothing here can lie")
+
+
+def _stack_of(aws: Aws, stack_set: str, account: str, region: str) -> str:
+    """The name of the stack that a stack set holds in an account."""
+    for member in members(aws, stack_set):
+        if (member.account, member.region) == (account, region) and member.stack:
+            return member.stack
+    raise JobFailed(
+        f"The stack set {stack_set} holds no stack in account {account}: the account is not in the organizational unit"
+        " that the stage names, or it is the organization's management account."
+    )
 
 
 JOBS: Mapping[str, Callable[[Mapping[str, Any], Aws], Done]] = {

@@ -61,6 +61,14 @@ STAGE = {
             "description": "Whether a person approves the changes first. The default is no for the first stage only.",
             "type": "boolean",
         },
+        "organizational_unit": {
+            "title": "Organizational unit",
+            "description": "The unit (or the root) of the organization that holds the account, directly or deeper."
+            " Stack sets need it; nothing else takes it.",
+            "type": "string",
+            "pattern": "^(ou-[0-9a-z]{4,32}-[a-z0-9]{8,32}|r-[0-9a-z]{4,32})$",
+            "examples": ["ou-ab12-34cdefgh"],
+        },
     },
 }
 STAGES = {
@@ -132,6 +140,13 @@ PIPELINES: dict[str, Any] = {
         "properties": {"name": PIPELINE_NAME, "pipeline_type": {"title": "Pipeline type", "type": "string"}},
     },
 }
+DEPLOYMENT = {
+    "title": "Deployment",
+    "description": "How the stages get their stacks: by change sets in their accounts, or by stack sets of the AWS"
+    " organization that holds these.",
+    "enum": ["change_set", "stackset"],
+    "default": "change_set",
+}
 WORKLOAD: dict[str, Any] = {
     "title": "Workload",
     "type": "object",
@@ -140,6 +155,7 @@ WORKLOAD: dict[str, Any] = {
     "properties": {
         **COMMON,
         "version": {"title": "Version", "description": "The version of the form.", "const": 2},
+        "deployment": DEPLOYMENT,
         "pipelines": PIPELINES,
     },
 }

@@ -6,7 +6,7 @@ still missing. A changed bundle starts a run by itself (an EventBridge rule in t
 frame does so through ``RestartExecutionOnUpdate``; an unchanged config writes nothing and starts nothing.
 
 Calls: 3 for a first provision (one more for a frame over 51,200 bytes), 2 for an unchanged one, at most 4 for a
-changed one.
+changed one; with stack sets, one more for each template that they take from the blueprint bucket.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ LONGEST_WAIT_SECONDS = 20.0
 NEVER_LIVED = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 TURNING_BACK = ("ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK", "DELETE_", "REVIEW_")
 LOST_RACE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+CHANGE_SET = "change_set"
+"""The way of deployment of a stack whose tags name none."""
 NO_UPDATES = "No updates are to be performed"
 """The one answer of AWS told apart by its text: it comes as a plain ValidationError and has no code of its own."""
 
@@ -53,6 +55,7 @@ class _Stack:
     status: str
     frame: str
     parameters: Mapping[str, str]
+    deployment: str = CHANGE_SET
 
     @property
     def busy(self) -> bool:
@@ -98,6 +101,7 @@ def deployed(plan: Plan, rendering: Rendering, bundle: Bundle, aws: Aws) -> Depl
     stack = _describe(aws, plan.pipeline_stack)
     if stack is None or stack.status in NEVER_LIVED:
         return Deployed("created", stack.status if stack else "")
+    _require_the_same_way(plan, stack)
     # A workload's bundle lies at a key of its frame, so the deployed one may have another key than the new one.
     prefix = f"{BUNDLES}/{plan.project}/"
     keys = [
@@ -111,12 +115,15 @@ def deployed(plan: Plan, rendering: Rendering, bundle: Bundle, aws: Aws) -> Depl
 
 def _wish(plan: Plan, rendering: Rendering, bundle: Bundle) -> _Wish:
     tags = {**plan.tags, "mlops:project": plan.project, "mlops:model-name": plan.model_name}
+    if plan.deployment != CHANGE_SET:
+        tags["mlops:deployment"] = plan.deployment
     frame = json.dumps([rendering.pipeline_template, dict(plan.pipeline_parameters), tags], sort_keys=True)
     digest = hashlib.sha256(frame.encode()).hexdigest()
     return _Wish(plan, rendering, bundle, digest, {**tags, "mlops:frame-digest": digest})
 
 
 def _bring_up_to_date(aws: Aws, wish: _Wish, stack: _Stack) -> Receipt:
+    _require_the_same_way(wish.plan, stack)
     if stack.status.startswith(TURNING_BACK) and stack.status != "UPDATE_ROLLBACK_COMPLETE":
         raise _not_now(wish.plan.project, stack)
     written = _head(aws, wish)
@@ -128,6 +135,8 @@ def _bring_up_to_date(aws: Aws, wish: _Wish, stack: _Stack) -> Receipt:
     if stack.busy:
         raise _not_now(wish.plan.project, stack)
     outcome: Outcome = "unchanged"
+    if not same_bundle:
+        _write_templates(aws, wish)
     if not same_bundle and _write(aws, wish, {"IfMatch": written[1]} if written else {"IfNoneMatch": "*"}):
         outcome = "updated"
     if not same_frame and _update(aws, wish):
@@ -159,8 +168,16 @@ def _read(aws: Aws, key: str) -> bytes:
     return bytes(answer["Body"].read())
 
 
+def _write_templates(aws: Aws, wish: _Wish) -> None:
+    """What stack sets will look for, before the bundle that sends them there; a key is of its content."""
+    for key, body in wish.rendering.templates.items():
+        bucket = aws.settings.blueprint_bucket
+        aws.call("s3", "put_object", Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+
+
 def _write_first(aws: Aws, wish: _Wish) -> None:
     """Write the bundle of a project that has no pipeline yet; what an earlier attempt left is replaced."""
+    _write_templates(aws, wish)
     if _write(aws, wish, {"IfNoneMatch": "*"}, lost_race_is_fatal=False):
         return
     written = _head(aws, wish)
@@ -207,7 +224,8 @@ def _describe(aws: Aws, name: str) -> _Stack | None:
         return None
     tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
     parameters = {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}
-    return _Stack(stack["StackId"], stack["StackStatus"], tags.get("mlops:frame-digest", ""), parameters)
+    deployment = tags.get("mlops:deployment", CHANGE_SET)
+    return _Stack(stack["StackId"], stack["StackStatus"], tags.get("mlops:frame-digest", ""), parameters, deployment)
 
 
 def _create(aws: Aws, wish: _Wish) -> str:
@@ -292,6 +310,17 @@ def _receipt(wish: _Wish, outcome: Outcome, stack_id: str) -> Receipt:
         "unchanged": f"Pipeline {stack} is already provisioned. No updates are to be performed.",
     }
     return Receipt(outcome, wish.plan.project, stack_id, wish.bundle.digest, messages[outcome])
+
+
+def _require_the_same_way(plan: Plan, stack: _Stack) -> None:
+    """Two ways would make two stacks of everything in each stage, and the endpoints' names are taken."""
+    if stack.deployment != plan.deployment:
+        raise Conflict(
+            f"The stages of {plan.project} are deployed by {stack.deployment}, and cannot change over to"
+            f" {plan.deployment} where they stand.",
+            hint=f"Leave `deployment` at {stack.deployment}, or delete the project (`mlops delete`) and provision it"
+            " again.",
+        )
 
 
 def _not_now(project: str, stack: _Stack) -> Conflict:

@@ -1,4 +1,4 @@
-"""Removing a project: its stages' stacks first, last deployed first, then its pipeline, then its bundles.
+"""Removing a project: its stages' stacks first, last deployed first, then its pipeline, then its bundles and templates.
 
 The pipeline's definition is what names the stacks, so it goes last but one: an interrupted removal is repeated and
 goes on where it was. Data, models, model packages and logs stay; they belong to the user, not to the pipeline.
@@ -14,6 +14,7 @@ from orchestrator.aws import Aws
 from orchestrator.errors import AwsFailed, Conflict, NotFound
 from orchestrator.model import SEPARATE
 from orchestrator.runs import pipeline_stack, targets
+from orchestrator.stack_sets import FOLDER
 
 LONGEST_WAIT_SECONDS = 1800.0
 """For one stack: an endpoint with many instances takes minutes to go."""
@@ -47,6 +48,7 @@ def _remove(aws: Aws, project: str, wait: Callable[[float], None]) -> Iterator[R
         places = targets(aws, project)
     except NotFound:  # an earlier removal came this far, or the pipeline was never made
         places = ()
+    by_sets = bool(settings.blueprint_bucket) and (not places or any(place.stack_set for place in places))
     found = False
     for place in reversed(places):
         outcome = _remove_stack(aws, place.stack, place.account, place.region, wait)
@@ -56,7 +58,10 @@ def _remove(aws: Aws, project: str, wait: Callable[[float], None]) -> Iterator[R
     stack = standing["StackName"] if standing else project + SEPARATE
     outcome = _remove_stack(aws, stack, settings.account, settings.region, wait)
     yield Removed("pipeline", stack, settings.account, settings.region, outcome)
-    bundles = list(_remove_bundles(aws, project))
+    bundles = [
+        *_remove_objects(aws, "bundle", settings.assets_bucket, f"mlops_provisioned_pipelines/{project}/"),
+        *(_remove_objects(aws, "template", settings.blueprint_bucket, f"{FOLDER}/{project}/") if by_sets else ()),
+    ]
     yield from bundles
     if not found and outcome == "absent" and not bundles:
         raise NotFound(f"There is no project {project}.", hint="`mlops list` shows the projects.")
@@ -99,16 +104,10 @@ def _look(aws: Aws, stack: str, where: dict[str, str]) -> tuple[str, str, str]:
     return found["StackId"], found["StackStatus"], found.get("StackStatusReason", "")
 
 
-def _remove_bundles(aws: Aws, project: str) -> Iterator[Removed]:
-    """Delete the project's bundles and frames; the bucket's versioning keeps them for whoever must look back."""
+def _remove_objects(aws: Aws, what: str, bucket: str, prefix: str) -> Iterator[Removed]:
+    """Delete what a project has below a prefix; the bucket's versioning keeps it for whoever must look back."""
     settings = aws.settings
-    bundles = aws.items(
-        "s3",
-        "list_objects_v2",
-        "Contents",
-        Bucket=settings.assets_bucket,
-        Prefix=f"mlops_provisioned_pipelines/{project}/",
-    )
-    for key in [bundle["Key"] for bundle in bundles]:
-        aws.call("s3", "delete_object", Bucket=settings.assets_bucket, Key=key)
-        yield Removed("bundle", f"s3://{settings.assets_bucket}/{key}", settings.account, settings.region, "removed")
+    objects = aws.items("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix)
+    for key in [each["Key"] for each in objects]:
+        aws.call("s3", "delete_object", Bucket=bucket, Key=key)
+        yield Removed(what, f"s3://{bucket}/{key}", settings.account, settings.region, "removed")

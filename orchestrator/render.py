@@ -14,6 +14,7 @@ from orchestrator.blueprint import Catalog
 from orchestrator.errors import BlueprintBroken, ConfigInvalid, Problem
 from orchestrator.model import PipelinePlan, Plan, Rendering, StackPlan, Stage
 from orchestrator.settings import Settings
+from orchestrator.stack_sets import TEMPLATE, parameters_of, template_key, template_url
 from orchestrator.summary import summary
 from orchestrator.templating import canonical, render_document
 
@@ -36,16 +37,23 @@ def render(plan: Plan, catalog: Catalog, settings: Settings) -> Rendering:
     that does not fit its blueprint.
     """
     files: dict[str, str] = {}
+    templates: dict[str, bytes] = {}
     for index, pipeline in enumerate(plan.pipelines):
         template = _template(pipeline, catalog)
         _check_parameters(pipeline, template, f"$.pipelines[{index}]")
         files[pipeline.template_file] = canonical(template, indent=1)
+        url = ""
+        if pipeline.stack_set_file:
+            files[pipeline.stack_set_file] = canonical(_stack_set(template, catalog), indent=1)
+            text = canonical(template).encode()
+            key = template_key(plan.project, text)
+            templates[key], url = text, template_url(settings, key)
         for stack in pipeline.stacks:
-            files |= _stack_files(plan, stack)
+            files |= _stack_files(plan, stack, parameters_of(stack, url, settings) if url else stack.parameters)
     files["plan.json"] = canonical(summary(plan), indent=1)
     files["mlops-config.json"] = canonical(plan.source, indent=1)
     frame = canonical(_frame(plan, catalog, settings))
-    return Rendering({name: f"{text}\n".encode() for name, text in sorted(files.items())}, frame)
+    return Rendering({name: f"{text}\n".encode() for name, text in sorted(files.items())}, frame, templates)
 
 
 def _template(pipeline: PipelinePlan, catalog: Catalog) -> Any:
@@ -54,9 +62,14 @@ def _template(pipeline: PipelinePlan, catalog: Catalog) -> Any:
     return render_document(folders, blueprint.template_file.name, {"shape": pipeline.shape})
 
 
-def _stack_files(plan: Plan, stack: StackPlan) -> dict[str, str]:
+def _stack_set(template: Mapping[str, Any], catalog: Catalog) -> Any:
+    """The template of the stack that holds a stack set; it declares what the template of the stacks declares."""
+    return render_document((catalog.root / "templates",), TEMPLATE, {"parameters": template.get("Parameters", {})})
+
+
+def _stack_files(plan: Plan, stack: StackPlan, parameters: Mapping[str, str]) -> dict[str, str]:
     """The configuration file of a CloudFormation action, and the input of the stack's job."""
-    configuration: dict[str, Any] = {"Parameters": dict(stack.parameters)}
+    configuration: dict[str, Any] = {"Parameters": dict(parameters)}
     if plan.tags:
         configuration["Tags"] = dict(plan.tags)
     files = {stack.parameters_file: canonical(configuration, indent=1)}
@@ -118,6 +131,8 @@ def _frame(plan: Plan, catalog: Catalog, settings: Settings) -> Any:
     staged = [pipeline for pipeline in plan.pipelines if pipeline.scope == "stage"]
     stacks = [stack for pipeline in plan.pipelines for stack in pipeline.stacks]
     here = [stack for stack in stacks if stack.stage.account == settings.account]
+    acting = {_home(stack, settings) for stack in stacks}
+    acting |= {stack.stage.account for stack in stacks if stack.state_machine_arn}
     machines = sorted(stack.state_machine_arn for stack in here if stack.state_machine_arn)
     standing = {stage.name: [(each, _at(each, stage)) for each in staged] for stage in plan.stages}
     names = {
@@ -127,18 +142,30 @@ def _frame(plan: Plan, catalog: Catalog, settings: Settings) -> Any:
         "hub_pipelines": hub,
         "stage_pipelines": staged,
         "standing": lambda stage: standing[stage.name],
-        "action_roles": sorted({settings.role_arn(stack.stage.account, "pipeline-action") for stack in stacks}),
+        "home": lambda stack: _home(stack, settings),
+        "action_roles": sorted({settings.role_arn(account, "pipeline-action") for account in acting}),
         "state_machines": machines,
         "executions": [arn.replace(":stateMachine:", ":execution:") + ":*" for arn in machines],
         "overrides": _overrides,
         "accept": _accept,
         "undecided": _undecided,
+        "verify": _verify,
         "review_text": _review_text,
         "approval_text": lambda stage: _approval_text(plan, stage, standing[stage.name]),
         "approval_link": lambda stage: _approval_link(plan, stage, standing[stage.name], settings),
         "console": CONSOLES.get(settings.partition, CONSOLES["aws"]),
     }
     return render_document((catalog.root / "templates",), FRAME, names)
+
+
+def _home(stack: StackPlan, settings: Settings) -> str:
+    """The account in which CodePipeline deploys the stack: the hub, where a stack set takes it to the stage."""
+    return settings.account if stack.stack_set else stack.stage.account
+
+
+def _verify(stack: StackPlan) -> dict[str, str]:
+    wanted = {"do": "verify", "account": stack.stage.account, "region": stack.stage.region, "stack": stack.stack_name}
+    return {**wanted, "stack_set": stack.stack_set} if stack.stack_set else wanted
 
 
 def _at(pipeline: PipelinePlan, stage: Stage) -> StackPlan:
@@ -186,6 +213,8 @@ def _approval_text(plan: Plan, stage: Stage, standing: list[tuple[PipelinePlan, 
         f"{plan.project}: approve the change to {stage.name} (account {stage.account}, {stage.region}). "
         f"Change set mlops-review of: {stacks}. plan.json in the bundle says what was planned."
     )
+    if plan.deployment == "stackset":
+        text += " The change sets stand in the hub and show the new values of the stack sets, not the changes inside."
     return text if len(text) <= LONGEST_CUSTOM_DATA else f"{text[: LONGEST_CUSTOM_DATA - 3]}..."
 
 

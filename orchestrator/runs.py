@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from orchestrator.aws import Aws
 from orchestrator.errors import AwsFailed, NotFound
 from orchestrator.model import SEPARATE
+from orchestrator.stack_sets import FILE, members
 
 FRAME = "mlops:frame-digest"
 """A tag that CodePipelines' stacks have, and those of pipelines have not."""
@@ -40,12 +41,21 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A stack the pipeline deploys, and where. ``stage`` is the pipeline's own stage (``Deploy-dev``, ``training``)."""
+    """A stack the pipeline deploys, and where. ``stage`` is the pipeline's own stage (``Deploy-dev``, ``training``).
+
+    ``stack_set`` is the stack set that this stack holds or, once it is followed (``followed``), is a stack of.
+    """
 
     stage: str
     account: str
     region: str
     stack: str
+    stack_set: str = ""
+
+    @property
+    def name(self) -> str:
+        """The stack's name as it was planned; the stack of a stack set is called otherwise."""
+        return self.stack_set or self.stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +150,7 @@ def targets(aws: Aws, project: str) -> tuple[Target, ...]:
         pipeline = aws.call("codepipeline", "get_pipeline", name=project)["pipeline"]
     except AwsFailed as error:
         raise _absent(error, project) from error
-    found: dict[Target, None] = {}
+    found: dict[tuple[str, str], Target] = {}
     for stage in pipeline["stages"]:
         for action in stage["actions"]:
             configuration = action.get("configuration", {})
@@ -148,8 +158,21 @@ def targets(aws: Aws, project: str) -> tuple[Target, ...]:
                 role = ACCOUNT_OF_ROLE.match(action.get("roleArn", ""))
                 account = role[1] if role else aws.settings.account
                 region = action.get("region") or aws.settings.region
-                found[Target(stage["name"], account, region, configuration["StackName"])] = None
-    return tuple(found)
+                stack = configuration["StackName"]
+                holds = configuration.get("TemplatePath", "").endswith(f"/{FILE}")
+                target = Target(stage["name"], account, region, stack, stack if holds else "")
+                found.setdefault((stage["name"], stack), target)  # an action that executes a change set says less
+    return tuple(found.values())
+
+
+def followed(aws: Aws, found: Iterable[Target]) -> tuple[Target, ...]:
+    """The stacks with the pipelines' own resources: of a stack set, its stack in the stage's account, once there."""
+    return tuple(
+        replace(target, account=member.account, region=member.region, stack=member.stack) if member else target
+        for target in found
+        for member in (members(aws, target.stack_set) if target.stack_set else (None,))
+        if member is None or member.stack
+    )
 
 
 def in_stages(found: Iterable[Target]) -> tuple[Target, ...]:

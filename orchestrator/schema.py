@@ -73,6 +73,7 @@ def _workload(types: Iterable[TypeInfo]) -> Schema:
     properties = {
         **_refs("form", forms.COMMON),
         "version": forms.WORKLOAD["properties"]["version"],
+        "deployment": forms.DEPLOYMENT,
         "pipelines": {**forms.PIPELINES, "items": _by_type(types, "pipeline")},
     }
     return {**forms.WORKLOAD, "properties": properties}

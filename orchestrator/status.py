@@ -23,6 +23,7 @@ from orchestrator.runs import (
     Target,
     Waiting,
     actions,
+    followed,
     in_stages,
     is_pipeline_stack,
     pipeline_stack,
@@ -185,13 +186,13 @@ def project_status(aws: Aws, project: str) -> ProjectStatus:
         tuple(_stage(stage, run, done) for stage in state["stageStates"]),
         approvals,
         _failure(aws, project, found, done, places),
-        endpoints_of(aws, in_stages(places)),
+        endpoints_of(aws, followed(aws, in_stages(places))),
     )
 
 
 def endpoints(aws: Aws, project: str) -> tuple[Endpoint, ...]:
     """The endpoints of all stages, in the order of deployment. Raises NotFound for an unknown project."""
-    return endpoints_of(aws, in_stages(targets(aws, project)))
+    return endpoints_of(aws, followed(aws, in_stages(targets(aws, project))))
 
 
 def old_pipeline_state(aws: Aws, pipeline_id: str) -> dict[str, Any] | str:

@@ -16,7 +16,7 @@ from orchestrator.aws import Aws
 from orchestrator.cli import embedded
 from orchestrator.cli.target import Target
 from orchestrator.errors import AwsFailed, BadRequest, NotFound
-from orchestrator.runs import in_stages, targets
+from orchestrator.runs import followed, in_stages, targets
 
 VIOLATIONS, REPORT = "constraint_violations.json", "report.html"
 WINDOW = re.compile(r"(\d{4}/\d{2}/\d{2}/\d{2})/" + re.escape(VIOLATIONS) + "$")
@@ -53,14 +53,14 @@ class Monitor:
 def deployed(aws: Aws, project: str) -> tuple[Monitor, ...]:
     """The project's monitors, stage by stage. Raises NotFound when there is no such project."""
     found = []
-    for place in in_stages(targets(aws, project)):
+    for place in followed(aws, in_stages(targets(aws, project))):
         outputs = _outputs(aws, place.account, place.region, place.stack)
         if "MonitorName" not in outputs:
             continue
         stage = place.stage.removeprefix("Deploy-")
         found.append(
             Monitor(
-                name=place.stack.removeprefix(f"{project}-").removesuffix(f"-{stage}"),
+                name=place.name.removeprefix(f"{project}-").removesuffix(f"-{stage}"),
                 stage=stage,
                 account=place.account,
                 region=place.region,
