@@ -44,7 +44,8 @@ expression (see ``expressions``): always text. Checks and ``required.when`` see 
 ``config.schema.json`` is a draft-07 object schema without ``pipeline_type``, ``model_name`` and ``name`` (these
 belong to the form, not to the kind). Own keywords of a property: ``x-per-stage: true`` (the value may be an object
 keyed by stage name, at any depth), ``x-key: true`` (a key inside the assets bucket, or an ``s3://`` URI),
-``x-reference: <ResultName>`` (the value may be ``{"from": "<pipeline>"}``; only at the top), and for ``framework``
+``x-reference: <ResultName>`` (the value may be ``{"from": "<pipeline>"}``; only at the top), ``x-review: <value>`` (of
+an ``enum`` that switches the kind's review off: the value with which a person reviews), and for ``framework``
 ``x-image: training`` or ``inference`` (which built-in images it names). Where a kind has keys called ``framework``,
 ``framework_version``, ``py_version``, ``image``, ``instance_type`` and ``inference_ami``, ``validate`` sees to it that
 the image exists in every region and runs on the instances. The ``description`` of a conditional subschema is shown
@@ -61,8 +62,8 @@ from typing import Any, TypeVar
 
 from orchestrator.errors import BadRequest, BlueprintBroken
 from orchestrator.explain import nearest
-from orchestrator.model import Scope
 from orchestrator.inlined import inlined
+from orchestrator.model import Scope
 
 MANIFEST = "blueprint.yaml"
 SCHEMA = "config.schema.json"

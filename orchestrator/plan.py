@@ -16,6 +16,7 @@ from orchestrator.blueprint import Blueprint, Catalog
 from orchestrator.derived import LONGEST_STACK_NAME, Derived, given, shorten, text_of
 from orchestrator.errors import ConfigInvalid, Problem
 from orchestrator.expressions import evaluate
+from orchestrator.floor import demands
 from orchestrator.model import SEPARATE, PipelinePlan, PipelineSpec, Plan, Reference, StackPlan, Stage, Workload
 from orchestrator.settings import Settings
 from orchestrator.staged import at_stage
@@ -42,7 +43,9 @@ def plan(workload: Workload, settings: Settings, catalog: Catalog) -> Plan:
         planned[spec.name] = _Planning(workload, settings, catalog, project, index, planned).pipeline()
     pipelines = tuple(planned.values())
     frame = _frame_digest(workload, pipelines, catalog)
-    folder = project if workload.form == 1 else f"{project}/{frame}"
+    reviewed = any(demands(stage.name, stage.account, settings) for stage in workload.stages)
+    # Where a review is demanded, no bundle may start a pipeline that was made before the review was.
+    folder = project if workload.form == 1 and not reviewed else f"{project}/{frame}"
     bundle_key = f"{BUNDLES}/{folder}/template.zip"
     return Plan(
         project=project,

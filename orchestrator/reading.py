@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from orchestrator import patterns
 from orchestrator.blueprint import Blueprint, TypeInfo
 from orchestrator.errors import Problem
 from orchestrator.explain import nearest, one_of, path_to, problems_of, sentence, shown
@@ -348,4 +349,4 @@ def _validator(blueprint: Blueprint) -> Any:
             yield from validator.descend(value, rule, path=key, schema_path=key)
 
     make: Any = extend
-    return make(Draft7Validator, {"properties": properties})(blueprint.schema)
+    return make(Draft7Validator, {"properties": properties, "pattern": patterns.keyword})(blueprint.schema)

@@ -12,7 +12,10 @@ from orchestrator.model import Stage
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where this orchestrator lives and what it may use. ``stages`` are the defaults for configs without their own."""
+    """Where this orchestrator lives and what it may use. ``stages`` are the defaults for configs without their own.
+
+    ``stages_that_need_approval`` are those of them that no config can change without a review (see ``floor``).
+    """
 
     account: str
     region: str
@@ -30,6 +33,7 @@ class Settings:
     use_model_registry: bool = False
     detailed_errors: bool = True
     monitoring_engine: str = "mlops"
+    stages_that_need_approval: tuple[str, ...] = ()
 
     @property
     def multi_account(self) -> bool:
@@ -84,4 +88,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         use_model_registry=environment.get("USE_MODEL_REGISTRY", "No") == "Yes",
         detailed_errors=environment.get("ALLOW_DETAILED_ERROR_MESSAGE", "Yes") == "Yes",
         monitoring_engine=environment.get("MONITORING_ENGINE", "mlops"),
+        stages_that_need_approval=tuple(
+            name.strip() for name in environment.get("STAGES_THAT_NEED_APPROVAL", "").split(",") if name.strip()
+        ),
     )

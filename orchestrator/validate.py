@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
-from orchestrator import forms
+from orchestrator import floor, forms, patterns
 from orchestrator.blueprint import Blueprint, Catalog, TypeInfo
 from orchestrator.errors import ConfigInvalid, Problem
 from orchestrator.explain import join, nearest, one_of, path_to, problems_of, shown
@@ -61,14 +61,25 @@ def _read_workload(
     items = body.get("pipelines")
     pipelines = [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
     around = _around(2, body, settings, findings, (item.get("name") for item in pipelines))
-    specs: list[PipelineSpec] = []
+    specs: dict[str, PipelineSpec] = {}
     for index, item in enumerate(items if isinstance(items, list) else []):
         if isinstance(item, Mapping) and not findings.full:
-            specs += _read_item(item, f"$.pipelines[{index}]", catalog, around)
-    return None if findings.problems else _workload(body, body, around, specs)
+            path = f"$.pipelines[{index}]"
+            specs |= _read_item(item, path, catalog, around)
+    findings.add(_unreviewed_models(specs, catalog, around))
+    return None if findings.problems else _workload(body, body, around, [*specs.values()])
 
 
-def _read_item(item: Mapping[str, Any], path: str, catalog: Catalog, around: Around) -> Iterator[PipelineSpec]:
+def _unreviewed_models(specs: Mapping[str, PipelineSpec], catalog: Catalog, around: Around) -> Iterator[Problem]:
+    """What no person approves although it gets into a stage in which the deployment demands a review."""
+    blueprints = {path: catalog.blueprints[spec.kind] for path, spec in specs.items()}
+    if any(blueprint.scope == "stage" for blueprint in blueprints.values()):
+        for path, spec in specs.items():
+            yield from floor.lowered_model(spec, blueprints[path], path, around.stages, around.settings)
+
+
+def _read_item(item: Mapping[str, Any], path: str, catalog: Catalog, around: Around) -> dict[str, PipelineSpec]:
+    """Path -> the pipeline there; nothing when its type is not known."""
     name = item.get("name") if isinstance(item.get("name"), str) else path
     known = _known_type(item.get("pipeline_type"), path, catalog, around.findings)
     if name in around.earlier:
@@ -77,10 +88,12 @@ def _read_item(item: Mapping[str, Any], path: str, catalog: Catalog, around: Aro
     if known and known[1].review and name in {stage.name for stage in around.stages if stage.approval}:
         text = f"A stage that is approved is called {shown(name)!r} too; the reviews of both would be `Review-{name}`."
         around.findings.add([Problem(path_to(path, "name"), text, fix="Give the pipeline another name.")])
+    read = {}
     if known:
         given = {key: value for key, value in item.items() if key not in ("name", "pipeline_type")}
-        yield read_pipeline(given, path, str(name), *known, around)
+        read[path] = read_pipeline(given, path, str(name), *known, around)
     around.earlier[str(name)] = known[1] if known else None
+    return read
 
 
 # ---- the form of one pipeline ----
@@ -162,8 +175,11 @@ def _asked(
 @lru_cache(maxsize=2)
 def _validator(form: Literal["workload", "one pipeline"]) -> Any:
     from jsonschema import Draft7Validator
+    from jsonschema.validators import extend
 
-    return Draft7Validator(forms.WORKLOAD if form == "workload" else forms.ONE_PIPELINE)
+    make: Any = extend
+    asking = make(Draft7Validator, {"pattern": patterns.keyword})
+    return asking(forms.WORKLOAD if form == "workload" else forms.ONE_PIPELINE)
 
 
 def _known_type(given: object, path: str, catalog: Catalog, findings: Findings) -> tuple[TypeInfo, Blueprint] | None:
@@ -182,11 +198,12 @@ def _around(
     form: Literal[1, 2], body: Mapping[str, Any], settings: Settings, findings: Findings, names: Iterable[object]
 ) -> Around:
     tags = body.get("tags")
+    findings.add(floor.lowered_stages(body.get("stages"), settings))
     return Around(
         settings=settings,
         form=form,
         model_name=str(body.get("model_name", "")),
-        stages=_stages(body.get("stages"), settings),
+        stages=floor.raised(_stages(body.get("stages"), settings), settings),
         tags=tags if isinstance(tags, Mapping) else {},
         findings=findings,
         all_names=frozenset(name for name in names if isinstance(name, str)),

@@ -14,7 +14,7 @@ from orchestrator.blueprint import Blueprint
 from orchestrator.expressions import members_of
 
 KINDS = pytest.mark.parametrize("blueprint", list(CATALOG), ids=lambda blueprint: blueprint.kind)
-OWN_KEYWORDS = {"x-per-stage", "x-key", "x-reference", "x-image"}
+OWN_KEYWORDS = {"x-per-stage", "x-key", "x-reference", "x-image", "x-review"}
 
 
 def schemas(schema: Any, path: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:
