@@ -74,7 +74,8 @@ def test_a_gpu_example_deploys_and_answers(example: Example, client: Client) -> 
     stack = pipeline.stacks[-1]
     account = stack.stage.account
     put_model(client("s3", "111111111111"), stack.parameters["ModelDataUrl"])
-    client("iam", account).create_policy(PolicyName="mlops-boundary", PolicyDocument=json.dumps(ANYTHING))
+    for name in ("mlops-boundary", "mlops-images", "mlops-job"):
+        client("iam", account).create_policy(PolicyName=name, PolicyDocument=json.dumps(ANYTHING))
     cloudformation = client("cloudformation", account)
     cloudformation.create_stack(
         StackName=stack.stack_name,

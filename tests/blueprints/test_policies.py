@@ -14,29 +14,8 @@ import pytest
 from resolving import resolved, stack_of
 from walking import EXAMPLES, FRAME_STAGES, Example, frame_of, templates
 
-# Actions without a resource level (Service Authorization Reference); with conditions where AWS has some.
-NO_RESOURCE_LEVEL = {
-    "cloudwatch:PutMetricData",
-    "ec2:DescribeDhcpOptions",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcs",
-    "ecr:GetAuthorizationToken",
-    "logs:CreateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:DescribeLogGroups",
-    "logs:DescribeResourcePolicies",
-    "logs:GetLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:UpdateLogDelivery",
-    "sagemaker:ListAutoMLJobs",
-    "sagemaker:ListHyperParameterTuningJobs",
-    "sagemaker:ListProcessingJobs",
-    "sagemaker:ListTrainingJobs",
-    "sagemaker:ListTransformJobs",
-}
+from orchestrator.infra.rights import jobs
+
 ALL_TEMPLATES = {
     **{f"{example}/{name}": body for example in EXAMPLES for name, body in templates(example.rendering).items()},
     **{f"frame/{name}": json.loads(frame_of(stages)) for name, stages in FRAME_STAGES.items()},
@@ -50,11 +29,16 @@ def roles(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, resource["Properties"]
 
 
+def policies(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::IAM::ManagedPolicy":
+            yield name, resource["Properties"]
+
+
 def statements(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for _, role in roles(template):
-        for policy in role["Policies"]:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+    for _, policy in policies(template):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
 def listed(value: Any) -> list[Any]:
@@ -64,10 +48,21 @@ def listed(value: Any) -> list[Any]:
 @WALK
 def test_actions_and_resources_are_named(template: dict[str, Any]) -> None:
     for statement in statements(template):
-        actions = listed(statement["Action"])
-        assert not [action for action in actions if "*" in action], statement["Sid"]
-        if "*" in listed(statement["Resource"]):
-            assert set(actions) <= NO_RESOURCE_LEVEL, statement["Sid"]
+        assert not [action for action in listed(statement["Action"]) if "*" in action], statement["Sid"]
+        assert "*" not in listed(statement["Resource"]), f"{statement['Sid']}: the launch templates grant this"
+
+
+@WALK
+def test_a_role_has_one_policy_of_its_own_and_known_ones_of_the_launch_templates(template: dict[str, Any]) -> None:
+    own = dict(policies(template))
+    assert all(policy["Path"] == "/mlops-pipelines/" for policy in own.values())
+    named = []
+    for name, role in roles(template):
+        first, *others = role["ManagedPolicyArns"]
+        assert "Policies" not in role, name
+        assert {each["Fn::Sub"].partition(":policy/${NamePrefix}-")[2] for each in others} <= set(jobs.policies()), name
+        named.append(first["Ref"])
+    assert sorted(named) == sorted(own)
 
 
 @WALK
@@ -141,19 +136,15 @@ def arns_of(action: str) -> list[re.Pattern[str]]:
 
 def effective_statements(resources: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for properties in resources.values():
-        for policy in properties.get("Policies", []):
-            yield from policy["PolicyDocument"]["Statement"]
+        if "PolicyDocument" in properties:
+            yield from properties["PolicyDocument"]["Statement"]
 
 
 def assert_limits_apply(statement: dict[str, Any]) -> None:
     """A statement grants an action only on ARNs of a kind that the action knows; on others it grants nothing."""
     for action in listed(statement["Action"]):
-        known = arns_of(action)
-        if "*" in listed(statement["Resource"]):
-            assert not known or action in NO_RESOURCE_LEVEL, action
-        else:
-            named = listed(statement["Resource"])
-            assert any(pattern.fullmatch(arn) for pattern in known for arn in named), (action, named)
+        named = listed(statement["Resource"])
+        assert any(pattern.fullmatch(arn) for pattern in arns_of(action) for arn in named), (action, named)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
@@ -172,12 +163,11 @@ def test_every_grant_of_the_pipeline_is_one() -> None:
             assert_limits_apply(statement)
 
 
-def test_policies_fit_into_a_role() -> None:
-    """IAM: the inline policies of a role hold at most 10,240 characters, blanks not counted."""
+def test_policies_stay_within_the_limits_of_iam() -> None:
+    """IAM: a managed policy holds at most 6,144 characters, blanks not counted; a role has at most ten of them."""
     for example in EXAMPLES:
         for pipeline in example.plan.pipelines:
             for name, properties in stack_of(example, pipeline).items():
-                size = sum(
-                    len(json.dumps(p["PolicyDocument"]).replace(" ", "")) for p in properties.get("Policies", [])
-                )
-                assert size <= 10_240, (str(example), name, size)
+                size = len(json.dumps(properties.get("PolicyDocument")).replace(" ", ""))
+                assert size <= 6_144, (str(example), name, size)
+                assert len(properties.get("ManagedPolicyArns", [])) <= 10, (str(example), name)

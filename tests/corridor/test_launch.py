@@ -16,6 +16,7 @@ from cfnlint.api import lint_file
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from orchestrator.infra import handbook
+from orchestrator.infra.rights import jobs
 from orchestrator.infra.synth import templates
 from orchestrator.settings import REQUIRED
 from tests.corridor.launch import LAUNCH, MULTI, ROOT, SINGLE, STAGE, actions, allowed, resources, statements, template
@@ -37,21 +38,42 @@ def statements_of(holder: str) -> list[dict[str, Any]]:
     return statements(HOLDERS[holder], TEMPLATES[holder.partition(" ")[0]])
 
 
-HAS_NO_RESOURCE_LEVEL = {
+HAS_NO_RESOURCE_LEVEL = {  # Service Authorization Reference; with conditions where AWS has some
     "cloudformation:ValidateTemplate",
+    "cloudwatch:PutMetricData",
     "codepipeline:PutJobFailureResult",
     "codepipeline:PutJobSuccessResult",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "ecr:GetAuthorizationToken",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "sagemaker:ListAutoMLJobs",
+    "sagemaker:ListHyperParameterTuningJobs",
     "sagemaker:ListModelCards",
+    "sagemaker:ListProcessingJobs",
+    "sagemaker:ListTrainingJobs",
+    "sagemaker:ListTransformJobs",
     "sagemaker:Search",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
 WIDE_WITH_A_REASON = {"JoinTheNetwork", "WriteLogs"}  # named after the fact; checked by the service for everything
 NOT_USED = {  # what the handler of a resource type may need, for properties that our templates never set
     "AWS::CodePipeline::Pipeline": r"codestar-connections:.*",
-    "AWS::IAM::Role": r"iam:(Attach|Detach)RolePolicy|iam:DeleteRolePermissionsBoundary",
-    "AWS::Logs::LogGroup": r"firehose:.*|s3:.*|logs:.*(Kms|Protection|Index|Delivery|ResourcePolic|BearerToken).*",
+    "AWS::IAM::ManagedPolicy": r"iam:(Attach|Detach)(Group|User)Policy",
+    "AWS::IAM::Role": r"iam:(Put|Get|Delete)RolePolicy|iam:DeleteRolePermissionsBoundary",
     "AWS::StepFunctions::StateMachine": r"kms:.*|s3:.*",
 }
 WITHOUT_HANDLERS = {  # older types: the registry does not say what making them needs
@@ -101,12 +123,28 @@ def test_roles_are_given_to_named_services_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in HOLDERS if name.endswith(("CloudFormationRole", "DeployRole"))])
 def test_no_role_is_made_without_the_boundary(name: str) -> None:
-    made = [one for one in statements_of(name) if "iam:CreateRole" in actions(one) and one["Effect"] == "Allow"]
-    assert made
-    for statement in made:
-        assert "iam:PermissionsBoundary" in statement["Condition"]["StringEquals"]
-    rights = {one for statement in statements_of(name) for one in actions(statement)}
-    assert not {"iam:AttachRolePolicy", "iam:DeleteRolePermissionsBoundary"} & rights
+    allowing = [one for one in statements_of(name) if one["Effect"] == "Allow"]
+    for action in ("iam:CreateRole", "iam:AttachRolePolicy"):
+        made = [one for one in allowing if action in actions(one)]
+        assert made
+        for statement in made:
+            assert "iam:PermissionsBoundary" in statement["Condition"]["StringEquals"]
+    rights = {one for statement in allowing for one in actions(statement)}
+    assert not {"iam:PutRolePolicy", "iam:DeleteRolePermissionsBoundary"} & rights
+
+
+@pytest.mark.parametrize("name", [name for name in HOLDERS if name.endswith(("CloudFormationRole", "DeployRole"))])
+def test_roles_get_policies_of_projects_and_shared_ones_only_and_neither_can_be_the_boundary(name: str) -> None:
+    for statement in statements_of(name):
+        if "iam:AttachRolePolicy" in actions(statement) and statement["Effect"] == "Allow":
+            given = statement["Condition"]["ArnLike"]["iam:PolicyARN"]
+            ends = {
+                each["Fn::Sub"].partition(":policy/")[2] for each in (given if isinstance(given, list) else [given])
+            }
+            shared = {f"${{NamePrefix}}-{one}" for one in jobs.policies()}
+            assert ends - shared == {"mlops-pipelines/*"}
+        if "iam:CreatePolicyVersion" in actions(statement):
+            assert statement["Resource"]["Fn::Sub"].endswith(":policy/mlops-pipelines/*")
 
 
 @pytest.mark.parametrize("name", [name for name, body in HOLDERS.items() if body["Type"].endswith("ManagedPolicy")])
@@ -152,6 +190,7 @@ def test_the_boundary_leaves_room_for_what_our_roles_do() -> None:
     room = allowed(among["Boundary"], among)
     services = {one.partition(":")[0] for one in room}
     texts = "\n".join(file.read_text() for file in [*FRAMES, *BLUEPRINTS])
+    texts += " ".join(action for policy in jobs.policies().values() for one in policy for action in one.actions)
     used = {
         one for one in re.findall(r"\b([a-z0-9-]+:[A-Z]\w+)\b", texts) if one.partition(":")[0] in services | {"iam"}
     }

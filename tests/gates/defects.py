@@ -79,9 +79,7 @@ def statement(where: Callable[[Node], Node], **members: Any) -> Callable[[Node],
     """Add a statement to the first policy there is."""
 
     def change(template: Node) -> None:
-        place = where(template)
-        document = place.get("PolicyDocument") or place["Policies"][0]["PolicyDocument"]
-        document["Statement"].append({"Effect": "Allow", **members})
+        where(template)["PolicyDocument"]["Statement"].append({"Effect": "Allow", **members})
 
     return change
 
@@ -145,10 +143,10 @@ DEFECTS: Sequence[Defect] = (
     # ---- permissions ----
     Defect("all actions on all resources", HUB, statement(POLICY, Action="*", Resource="*")),
     Defect("all actions of a service", HUB, statement(POLICY, Action="s3:*", Resource="arn:aws:s3:::x/*")),
-    Defect("a part of an action", ENDPOINT, statement(ROLE, Action="s3:Get*", Resource="arn:aws:s3:::x/*")),
-    Defect("a limitable action on everything", ENDPOINT, statement(ROLE, Action="s3:GetObject", Resource="*")),
+    Defect("a part of an action", ENDPOINT, statement(POLICY, Action="s3:Get*", Resource="arn:aws:s3:::x/*")),
+    Defect("a limitable action on everything", ENDPOINT, statement(POLICY, Action="s3:GetObject", Resource="*")),
     Defect(
-        "an action that does not exist", ENDPOINT, statement(ROLE, Action="s3:GetObjekt", Resource="arn:aws:s3:::x")
+        "an action that does not exist", ENDPOINT, statement(POLICY, Action="s3:GetObjekt", Resource="arn:aws:s3:::x")
     ),
     Defect(
         "a role passed to any service", HUB, statement(POLICY, Action="iam:PassRole", Resource="arn:aws:iam::1:role/a")
@@ -183,14 +181,14 @@ DEFECTS: Sequence[Defect] = (
         ),
     ),
     Defect("no permissions boundary", ENDPOINT, drop(ROLE, "PermissionsBoundary")),
-    Defect("a misspelt effect", ENDPOINT, put(ROLE, "Alow", "Policies", 0, "PolicyDocument", "Statement", 0, "Effect")),
-    Defect("an old policy language", ENDPOINT, put(ROLE, "2012-10-7", "Policies", 0, "PolicyDocument", "Version")),
+    Defect("a misspelt effect", ENDPOINT, put(POLICY, "Alow", "PolicyDocument", "Statement", 0, "Effect")),
+    Defect("an old policy language", ENDPOINT, put(POLICY, "2012-10-7", "PolicyDocument", "Version")),
     Defect(
         "a parameter of any text in a policy",
         ENDPOINT,
         lambda template: (
             template["Parameters"].update(Wide={"Type": "String"}),
-            statement(ROLE, Action="s3:GetObject", Resource={"Fn::Sub": "arn:aws:s3:::${Wide}/*"})(template),
+            statement(POLICY, Action="s3:GetObject", Resource={"Fn::Sub": "arn:aws:s3:::${Wide}/*"})(template),
         )[1],
     ),
     Defect(

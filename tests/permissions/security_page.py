@@ -168,6 +168,8 @@ def section(held: Held, names: list[Owner]) -> str:
     for form in held.trust:
         only = quoted(conditions(form))
         lines.append(f"Taken by {quoted(principals(form))}{f', *only if* {only}' if only else ''}. {taken(form)}\n")
+    if held.shared:
+        lines.append(f"It also has the policies {quoted(sorted(held.shared))} of the launch templates.\n")
     lines.append("| statement | may | on | because |\n|---|---|---|---|")
     for sid, forms in held.sids().items():
         lines.append(f"| {sid} | {what(forms)} | {on(forms)} | {reason(held.owner, forms[0])} |")

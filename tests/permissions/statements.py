@@ -48,6 +48,8 @@ class Held:
     trust: list[Document] = field(default_factory=list)
     statements: list[Document] = field(default_factory=list)
     templates: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+    """The policies of the launch templates that the owner has beside its own, by name."""
 
     def sids(self) -> dict[str, list[Document]]:
         """By Sid, the different forms that a statement has."""
@@ -108,13 +110,22 @@ def _add(found: dict[Owner, Held], within: str, resources: Document, where: str 
             made.description = made.description or str(properties.get("Description", ""))
             if where and where not in made.templates:
                 made.templates.append(where)
+            made.shared += [name for name in _shared(resource) if name not in made.shared]
 
 
 def _attached(resource: Document) -> list[str]:
     """The managed policies of the same template that a role has."""
+    return [one["Ref"] for one in _policies(resource) if "Ref" in one]
+
+
+def _shared(resource: Document) -> list[str]:
+    """Those of the launch templates: their names, which begin with the parameter NamePrefix."""
+    return [one["Fn::Sub"].partition(":policy/")[2] for one in _policies(resource) if "Fn::Sub" in one]
+
+
+def _policies(resource: Document) -> list[Document]:
     given = resource.get("Properties", {}).get("ManagedPolicyArns", [])
-    each = [one["Fn::If"][1] if "Fn::If" in one else one for one in given]
-    return [one["Ref"] for one in each]
+    return [one["Fn::If"][1] if "Fn::If" in one else one for one in given]
 
 
 def _hold(

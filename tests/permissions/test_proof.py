@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -108,21 +108,38 @@ def test_cloudformation_may_do_nothing_that_its_resources_do_not_need(
 # ---- the roles that our templates make ----
 
 
-def statements_of(properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for policy in properties.get("Policies", []):
-        yield from policy["PolicyDocument"]["Statement"]
+SHARED = {
+    resource["Properties"]["ManagedPolicyName"]["Fn::Sub"].replace("${NamePrefix}", "mlops"): resource
+    for resource in STAGE_ACCOUNT.values()
+    if resource["Type"] == "AWS::IAM::ManagedPolicy" and "ManagedPolicyName" in resource["Properties"]
+}
+"""Policies of the launch templates that roles of projects have beside their own, by name."""
 
 
-def granted_to(properties: dict[str, Any]) -> set[str]:
-    found: set[str] = set()
-    for statement in statements_of(properties):
-        actions = statement["Action"]
-        found |= set(actions if isinstance(actions, list) else [actions])
+def own_statements(properties: dict[str, Any], made: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The statements of the policies that stand in the same template as the role."""
+    assert "Policies" not in properties
+    own = [made[arn.removesuffix("-ref")] for arn in properties["ManagedPolicyArns"] if arn.endswith("-ref")]
+    return [statement for policy in own for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def granted_to(properties: dict[str, Any], made: Mapping[str, dict[str, Any]]) -> set[str]:
+    """All that a role of a rendered template may do."""
+    found = {action for statement in own_statements(properties, made) for action in listed(statement["Action"])}
+    for arn in properties["ManagedPolicyArns"]:
+        if not arn.endswith("-ref"):
+            found |= allowed(SHARED[arn.rpartition("/")[2]], {})
     return found
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 MACHINE_REASONS: Reasons = {
     r"logs:.*": "Step Functions delivers the log of executions",
+    r"xray:.*": "Step Functions traces executions",
+    r"sagemaker:List\w+Jobs": "one policy lets every state machine look for finished jobs of any kind",
     r"iam:PassRole": "jobs run with roles of their own",
     r"sagemaker:AddTags": "jobs are made with tags",
     r"sagemaker:ListTags": "Step Functions looks for the tag of its own jobs",
@@ -132,8 +149,8 @@ MACHINE_REASONS: Reasons = {
 }
 
 
-def machines() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """(where, state machine, its role) of every stack of every example."""
+def machines() -> Iterator[tuple[str, dict[str, Any], set[str]]]:
+    """(where, state machine, what its role may do) of every stack of every example."""
     for example in EXAMPLES:
         for pipeline in example.plan.pipelines:
             for number in range(len(pipeline.stacks)):
@@ -141,18 +158,17 @@ def machines() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
                 for name, properties in made.items():
                     if "Definition" in properties and "RoleArn" in properties:
                         role = made[properties["RoleArn"].rpartition("/")[2]]
-                        yield f"{example}/{pipeline.name}/{number}/{name}", properties, role
+                        yield f"{example}/{pipeline.name}/{number}/{name}", properties, granted_to(role, made)
 
 
-MACHINES = {where: (machine, role) for where, machine, role in machines()}
+MACHINES = {where: (machine, granted) for where, machine, granted in machines()}
 
 
 @pytest.mark.parametrize("where", MACHINES)
 def test_a_state_machine_may_do_what_its_tasks_do(where: str) -> None:
-    machine, role = MACHINES[where]
+    machine, granted = MACHINES[where]
     tasks = list(needs.integrations(machine["Definition"]))
     needed = {action for task in tasks for action in needs.of_integration(task)}
-    granted = granted_to(role)
     assert tasks
     assert needed - granted == set()
     left, _ = explained(granted - needed, MACHINE_REASONS)
@@ -191,7 +207,7 @@ def test_a_pipelines_role_may_do_what_its_actions_do(example: Example) -> None:
             if "RoleArn" not in action or action["ActionTypeId"]["Provider"] == "S3"
         }
         everything = {action["ActionTypeId"]["Provider"] for stage in pipeline["Stages"] for action in stage["Actions"]}
-        granted = granted_to(made[pipeline["RoleArn"].rpartition("/")[2]])
+        granted = granted_to(made[pipeline["RoleArn"].rpartition("/")[2]], made)
         needed = ALWAYS | {action for provider in providers for action in PIPELINE_NEEDS[provider]}
         used = ALWAYS | {action for provider in everything for action in PIPELINE_NEEDS[provider]}
         assert needed - granted == set()

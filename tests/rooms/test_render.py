@@ -180,7 +180,7 @@ def test_several_pipelines_of_a_stage_go_one_after_the_other(flow_config: Any, r
 
 def test_the_pipeline_role_may_act_only_where_the_pipeline_goes(flow_config: Any, rendered: Render) -> None:
     template = json.loads(rendered(flow_config).pipeline_template)
-    statements = template["Resources"]["PipelineRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    statements = template["Resources"]["PipelinePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     by_name = {statement["Sid"]: statement for statement in statements}
     accounts = ["111111111111", "222222222222", "333333333333", "444444444444"]
     assert by_name["ActInTheStages"]["Resource"] == [

@@ -54,6 +54,12 @@ BOUNDARY: Policy = (
         "Jobs and endpoints write logs and metrics; state machines deliver theirs.",
     ),
     allow(
+        "Traces",
+        "xray:GetSamplingRules xray:GetSamplingTargets xray:PutTelemetryRecords xray:PutTraceSegments",
+        EVERYTHING,
+        "Executions of state machines are traced.",
+    ),
+    allow(
         "JobsAndModels",
         "sagemaker:AddTags sagemaker:CreateAutoMLJobV2 sagemaker:CreateHyperParameterTuningJob sagemaker:CreateModel"
         " sagemaker:CreateModelPackage sagemaker:CreateModelPackageGroup sagemaker:CreateProcessingJob"

@@ -9,9 +9,11 @@ from orchestrator.infra.rights.function import PIPELINES
 from orchestrator.infra.rights.statement import Policy, Statement, Value, allow, here, passed_to, role, sub
 
 ROLES: Value = role(PIPELINES)
+POLICIES: Value = sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/mlops-pipelines/*")
+"""The policies that templates of projects make: a path of their own, in which nothing of the launch templates lies."""
 NOT_THE_LAUNCH_ROLES = (
-    "iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:PassRole iam:PutRolePermissionsBoundary iam:PutRolePolicy"
-    " iam:UpdateAssumeRolePolicy iam:UpdateRole"
+    "iam:AttachRolePolicy iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:DetachRolePolicy iam:PassRole"
+    " iam:PutRolePermissionsBoundary iam:PutRolePolicy iam:UpdateAssumeRolePolicy iam:UpdateRole"
 )
 
 
@@ -21,21 +23,39 @@ def bounded() -> dict[str, Any]:
     return {"StringEquals": {"iam:PermissionsBoundary": boundary}}
 
 
-def bounded_roles(services: tuple[str, ...]) -> Policy:
-    """Making roles of projects, always under the boundary, and giving them to these services."""
+def bounded_roles(services: tuple[str, ...], *shared: str) -> Policy:
+    """Making roles of projects, always under the boundary, and giving them to these services.
+
+    ``shared`` are the policies of the launch templates that such a role may have beside its own.
+    """
+    attachable = [POLICIES, *(shared_policy(name) for name in shared)]
     return (
         allow(
             "ReadRoles",
-            "iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListRolePolicies",
+            "iam:GetRole iam:ListAttachedRolePolicies iam:ListRolePolicies",
             ROLES,
             "CloudFormation compares roles with the template.",
         ),
         allow(
             "BoundedRolesOnly",
-            "iam:CreateRole iam:DeleteRolePolicy iam:PutRolePermissionsBoundary iam:PutRolePolicy",
+            "iam:CreateRole iam:PutRolePermissionsBoundary",
             ROLES,
             "Whatever a template says, a role it makes can never exceed the boundary.",
             bounded(),
+        ),
+        allow(
+            "PoliciesOfProjects",
+            "iam:CreatePolicy iam:CreatePolicyVersion iam:DeletePolicy iam:DeletePolicyVersion iam:GetPolicy"
+            " iam:GetPolicyVersion iam:ListEntitiesForPolicy iam:ListPolicyVersions",
+            POLICIES,
+            "The rights of a role are a policy of the same stack; the boundary lies outside of this path.",
+        ),
+        allow(
+            "GiveRolesTheirPolicies",
+            "iam:AttachRolePolicy iam:DetachRolePolicy",
+            ROLES,
+            "A project's role gets policies of projects, and those that the launch templates made for all of them.",
+            {**bounded(), "ArnLike": {"iam:PolicyARN": attachable if shared else POLICIES}},
         ),
         allow(
             "KeepRoles",
@@ -53,6 +73,11 @@ def bounded_roles(services: tuple[str, ...]) -> Policy:
         ),
         _own_role_is_out_of_reach(),
     )
+
+
+def shared_policy(name: str) -> Value:
+    """The ARN of a policy that the launch templates make for all roles of one purpose."""
+    return sub(f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:policy/${{NamePrefix}}-{name}")
 
 
 def _own_role_is_out_of_reach() -> Statement:

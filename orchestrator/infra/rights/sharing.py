@@ -54,13 +54,7 @@ def only_tls(bucket: str) -> Statement:
 def key(accounts: Value, log_groups: list[str]) -> Policy:
     """The key's policy; ``accounts`` are the hub and the stages, ``log_groups`` the names of what it encrypts."""
     return (
-        allow(
-            "TheAccountAdministers",
-            ADMINISTRATION,
-            EVERYTHING,
-            "Without it nobody could ever change the key again; IAM decides who in this account may.",
-            principal={"AWS": sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")},
-        ),
+        *log_key(log_groups),
         allow(
             "StageRolesUse",
             "kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom kms:ReEncryptTo",
@@ -85,12 +79,26 @@ def key(accounts: Value, log_groups: list[str]) -> Policy:
             from_accounts(accounts),
             principal={"Service": "cloudwatch.amazonaws.com"},
         ),
+    )
+
+
+def log_key(log_groups: list[str]) -> Policy:
+    """The policy of a key that the account administers and these log groups are encrypted with."""
+    groups = [here("logs", f"log-group:{name}") for name in log_groups]
+    return (
+        allow(
+            "TheAccountAdministers",
+            ADMINISTRATION,
+            EVERYTHING,
+            "Without it nobody could ever change the key again; IAM decides who in this account may.",
+            principal={"AWS": sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")},
+        ),
         allow(
             "LogsEncrypt",
             "kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom kms:ReEncryptTo",
             EVERYTHING,
             "CloudWatch Logs encrypts the orchestrator's own log groups.",
-            {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": [here("logs", f"log-group:{n}") for n in log_groups]}},
+            {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": groups if len(groups) > 1 else groups[0]}},
             principal={"Service": sub("logs.${AWS::Region}.${AWS::URLSuffix}")},
         ),
     )
@@ -212,7 +220,8 @@ def topic(accounts: Value) -> Policy:
 
 
 def dead_letters() -> Policy:
-    """The dead-letter queue: EventBridge keeps what it could not deliver, and only over TLS."""
+    """A dead-letter queue: EventBridge keeps what it could not deliver, and only over TLS."""
+    rules = [here("events", f"rule/{name}") for name in ("${NamePrefix}-*", PIPELINES)]
     return (
         allow(
             "OnlyTls",
@@ -227,8 +236,8 @@ def dead_letters() -> Policy:
             "EventsKeep",
             "sqs:SendMessage",
             arn_of("DeadLetters"),
-            "An event that the function never took is kept.",
-            {"ArnLike": {"aws:SourceArn": here("events", "rule/${NamePrefix}-*")}, **from_this_account()},
+            "An event that its target never took is kept: of the orchestrator's own rules, and of projects.",
+            {"ArnLike": {"aws:SourceArn": rules}, **from_this_account()},
             principal={"Service": "events.amazonaws.com"},
         ),
     )

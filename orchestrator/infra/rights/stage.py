@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestrator.infra.rights import jobs
 from orchestrator.infra.rights.cloudformation import bounded_roles, rules
 from orchestrator.infra.rights.function import PIPELINES
 from orchestrator.infra.rights.statement import EVERYTHING, Policy, Value, allow, arn_of, here, passed_to, sub
@@ -107,14 +108,6 @@ def deploy(hub_account: Value) -> Mapping[str, Policy]:
             ),
             rules(),
             allow(
-                "Logs",
-                "logs:CreateLogGroup logs:DeleteLogGroup logs:DeleteRetentionPolicy logs:ListTagsForResource"
-                " logs:PutRetentionPolicy logs:TagResource logs:UntagResource",
-                here("logs", "log-group:/mlops/*"),
-                "State machines log to groups of their own.",
-            ),
-            allow("FindLogs", "logs:DescribeLogGroups", EVERYTHING, "CloudFormation lists groups to find one it made."),
-            allow(
                 "Alarms",
                 "cloudwatch:DeleteAlarms cloudwatch:DescribeAlarms cloudwatch:ListTagsForResource"
                 " cloudwatch:PutMetricAlarm cloudwatch:TagResource cloudwatch:UntagResource",
@@ -144,7 +137,7 @@ def deploy(hub_account: Value) -> Mapping[str, Policy]:
             ),
         ),
         "DeployMonitors": _monitors(),
-        "DeployRoles": bounded_roles(("codebuild", "events", "sagemaker", "scheduler", "states")),
+        "DeployRoles": bounded_roles(("codebuild", "events", "sagemaker", "scheduler", "states"), *jobs.policies()),
     }
 
 

@@ -7,9 +7,22 @@ from aws_cdk import aws_kms as kms
 
 from orchestrator.infra.rights import sharing
 from orchestrator.infra.rights.statement import Value, document
+from orchestrator.infra.stacks import jobs
 from orchestrator.infra.stacks.elements import kept, ref, text
 
-ENCRYPTED_LOGS = ["/aws/lambda/${NamePrefix}-orchestrator", "/mlops/${NamePrefix}-orchestrator-api"]
+ENCRYPTED_LOGS = ["/aws/lambda/${NamePrefix}-orchestrator", "/mlops/${NamePrefix}-orchestrator-api", jobs.LOG]
+
+
+def add_log_key(stack: Stack) -> None:
+    """The resource LogKey, for the log of the jobs in the account of a stage."""
+    key = kms.CfnKey(
+        stack,
+        "LogKey",
+        description="Encrypts the log of the jobs that MLOps Orchestrator's pipelines run here.",
+        enable_key_rotation=True,
+        key_policy=document(sharing.log_key([jobs.LOG])),
+    )
+    kept(key)
 
 
 def add(stack: Stack, accounts: Value) -> None:

@@ -14,6 +14,7 @@ from orchestrator.infra.stacks import (
     encryption,
     function,
     images,
+    jobs,
     notifications,
     organisation,
     stage_roles,
@@ -59,6 +60,7 @@ def _resources(stack: Stack, accounts: Value, stages: Value) -> None:
     function.add(stack, stages)
     api.add(stack)
     connection.add(stack)
+    jobs.add(stack, {"Fn::GetAtt": ["Key", "Arn"]})
     stage_roles.add(stack, HERE, {"Ref": "ArtifactBucket"}, {"Fn::GetAtt": ["Key", "Arn"]})
     _outputs(stack)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import Stack
 
-from orchestrator.infra.stacks import stage_roles
+from orchestrator.infra.stacks import encryption, jobs, notifications, stage_roles
 from orchestrator.infra.stacks.elements import condition, declare, given
 from orchestrator.infra.stacks.parameters import STAGE_ACCOUNT
 
@@ -13,4 +13,7 @@ def stage_account(stack: Stack) -> None:
     """The stage-account template; launched by hand, by ``mlops deploy``, or rolled out by the hub's stack set."""
     declare(stack, STAGE_ACCOUNT)
     condition(stack, "HasPermissionsBoundary", given("PermissionsBoundaryArn"))
+    encryption.add_log_key(stack)
+    jobs.add(stack, {"Fn::GetAtt": ["LogKey", "Arn"]})
+    notifications.add_dead_letters(stack, sqs_managed_sse_enabled=True)
     stage_roles.add(stack, {"Ref": "HubAccount"}, {"Ref": "ArtifactBucket"}, {"Ref": "ArtifactKeyArn"})
