@@ -98,6 +98,7 @@ def prepare(accounts: Accounts, stages: Sequence[Stage], package: bytes, options
         accounts.client("cloudformation", account)  # before anything is done
     template = MULTI_ACCOUNT if others else SINGLE_ACCOUNT
     _check_options(options, template)
+    _check_reviews(options, stages)
     bucket, key = _upload(accounts, "lambda", package, "zip")
     parameters: dict[str, str] = {
         "CodeBucket": bucket,
@@ -142,6 +143,21 @@ def _check_options(options: Mapping[str, str], template: str) -> None:
     if unknown:
         raise BadRequest(
             f"{template} has no parameter {', '.join(unknown)}.", hint=f"It has: {', '.join(sorted(known))}."
+        )
+
+
+def _check_reviews(options: Mapping[str, str], stages: Sequence[Stage]) -> None:
+    """Whether the deployment has the stages that need an approval; a function without one of them takes no config."""
+    try:
+        has = [one["name"] for one in json.loads(options.get("Stages", "[]"))] or [one.name for one in stages]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadRequest(f"Stages is not a JSON list of stages: {error!r}.", hint="Give --stages instead.") from error
+    wanted = [name.strip() for name in options.get("StagesThatNeedApproval", "").split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in has]
+    if unknown:
+        raise BadRequest(
+            f"A review is demanded for stages that the deployment does not have: {', '.join(unknown)}.",
+            hint=f"It has: {', '.join(has)}. Name those with --require-approval, or none with --require-approval ''.",
         )
 
 

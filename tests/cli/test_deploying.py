@@ -226,6 +226,55 @@ def test_an_installation_may_have_names_of_its_own(
     assert code == 0 and stacks(machine, "555555555555") == {}
 
 
+def test_a_review_that_no_config_can_switch_off(
+    machine: home.Running, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Deployed, kept by the next deployment, told with all problems, never without its stage; and lifted on demand."""
+    account, stages = "777777777777", ("--stages", f"dev=777777777777,prod={PROD}")
+    local = home.Running(machine.home, machine.endpoint, machine.pid, {"orchestrator": account}, machine.region)
+    monkeypatch.setattr(home, "active", lambda: local)
+    code, told, _ = run("deploy", *stages, "--require-approval", "prod,live", "--yes")
+    assert code == 2 and "does not have: live" in told["message"] and "It has: dev, prod" in told["hint"]
+    code, told, _ = run("deploy", *stages, "--require-approval", "prod", "--yes")
+    assert code == 0, told
+    code, told, _ = run("deploy", answer="n")  # what is not said stays
+    assert told["parameters"]["StagesThatNeedApproval"] == "prod"
+    assert {one["action"] for one in told["plan"]} == {"unchanged"}
+    code, told, _ = run("deploy", "--stages", f"dev={account}", answer="n")
+    assert code == 2 and "does not have: prod" in told["message"] and "--require-approval ''" in told["hint"]
+
+    body = {**json.loads(CONFIG.read_text()), "model_name": "seen"}
+    body["stages"] = [{"name": "live", "account": PROD, "approval": False}]
+    body["pipelines"][1]["approval"] = "automatic"
+    body["pipelines"][2]["instance_type"] = "ml.m5.large"
+    config = tmp_path / "mlops-config.json"
+    config.write_text(json.dumps(body))
+    for verb in (["provision"], ["plan"]):
+        code, told, _ = run(*verb, str(config))
+        paths = {problem["path"] for problem in told["problems"]}
+        assert code == 2 and paths == {"$.stages[0].approval", "$.pipelines[1].approval"}
+    del body["stages"][0]["approval"], body["pipelines"][1]["approval"]
+    config.write_text(json.dumps(body))
+    code, told, _ = run("provision", str(config))
+    assert code == 0, told
+    client = boto3.Session(account, "local", region_name=machine.region).client(
+        "codepipeline", endpoint_url=machine.endpoint
+    )
+    deadline = time.monotonic() + 30
+    while not client.list_pipelines()["pipelines"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    frame = client.get_pipeline(name=told["project"])["pipeline"]["stages"]
+    names = [one["name"] for one in frame]
+    assert names[names.index("Deploy-live") - 1] == "Review-live"
+    code, told, _ = run("deploy", "--require-approval", "", "--yes")
+    assert code == 0 and told["parameters"]["StagesThatNeedApproval"] == ""
+    body["stages"][0]["approval"] = False
+    config.write_text(json.dumps(body))
+    assert run("plan", str(config))[0] == 0
+    assert run("destroy", "--with-projects", "--yes")[0] == 0
+
+
 def test_the_doctor_looks_at_the_organization(machine: home.Running, run: Run) -> None:
     def organization(*more: str) -> tuple[int, dict[str, str]]:
         code, told, _ = run("doctor", "--stages", STAGES, "--units", "ou-ab12-cdef3456", *more)

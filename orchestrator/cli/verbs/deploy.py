@@ -31,6 +31,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the launch template"
     )
     parser.add_argument("--email", default="", help="where results and waiting approvals are mailed to")
+    parser.add_argument(
+        "--require-approval",
+        metavar="STAGE,...",
+        help="stages that no config changes without a review; their accounts neither (default: as it is; '': none)",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--plan", action="store_true", help="show what would be done, and stop")
 
@@ -76,6 +81,8 @@ def _options(arguments: argparse.Namespace) -> dict[str, str]:
         options[name] = value
     if arguments.email:
         options["NotificationEmail"] = arguments.email
+    if arguments.require_approval is not None:
+        options["StagesThatNeedApproval"] = arguments.require_approval.replace(" ", "")
     if arguments.units:
         options["StageUnits"] = arguments.units
         options["DelegatedAdminAccount"] = "No" if arguments.management_account else "Yes"

@@ -112,6 +112,7 @@ def _environment(stages: Value) -> dict[str, Any]:
         "CFN_ROLE_ARN": {"Fn::GetAtt": ["CloudFormationRole", "Arn"]},
         "ECR_REPO_ARN": REPOSITORY_ARN,
         "STAGES": stages,
+        "STAGES_THAT_NEED_APPROVAL": {"Fn::Join": [",", {"Ref": "StagesThatNeedApproval"}]},
         "USE_MODEL_REGISTRY": {"Ref": "UseModelRegistry"},
         "ALLOW_DETAILED_ERROR_MESSAGE": {"Ref": "AllowDetailedErrorMessage"},
         "MONITORING_ENGINE": {"Ref": "MonitoringEngine"},

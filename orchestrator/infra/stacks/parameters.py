@@ -131,6 +131,15 @@ WORK = (
         longest=2400,  # with the rest of the function's environment below Lambda's 4 KB
     ),
     Parameter(
+        "StagesThatNeedApproval",
+        "Names of stages of the deployment that no config changes without a review, whatever it says. It holds for"
+        " their accounts, whatever a config calls its stages there; in one account, for all stages. Empty: configs"
+        " decide.",
+        "",
+        optional("[a-z][a-z0-9-]{0,20}"),
+        kind="CommaDelimitedList",
+    ),
+    Parameter(
         "RepositoryBranch",
         "Branch of the CodeCommit repositories of this account whose pushes are provisioned.",
         "main",
