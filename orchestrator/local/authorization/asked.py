@@ -111,7 +111,7 @@ def _context(prefix: str, name: str, parameters: Parameters) -> Values:
     made: Values = {}
     for key, member in CONTEXT.get(prefix, {}).items():
         value = parameters.get(member)
-        if isinstance(value, str):
+        if isinstance(value, str) and name in ONLY_OF.get(key, (name,)):
             made[key] = (value,)
     for one in TAGS:
         made |= tag_context(parameters.get(one)) if name.startswith((*MAKING, "Tag", "Add")) else {}
@@ -148,6 +148,25 @@ CONTEXT: dict[str, dict[str, str]] = {
     "sns": {"sns:endpoint": "Endpoint", "sns:protocol": "Protocol"},
     "sts": {"sts:externalid": "ExternalId", "sts:rolesessionname": "RoleSessionName"},
 }
+ONLY_OF: dict[str, frozenset[str]] = {
+    "iam:permissionsboundary": frozenset(
+        {
+            *("AttachRolePolicy", "AttachUserPolicy", "CreateRole", "CreateUser", "DeleteRolePermissionsBoundary"),
+            *("DeleteRolePolicy", "DeleteUserPermissionsBoundary", "DeleteUserPolicy", "DetachRolePolicy"),
+            *("DetachUserPolicy", "PutRolePermissionsBoundary", "PutRolePolicy", "PutUserPermissionsBoundary"),
+            "PutUserPolicy",
+        }
+    ),
+    "iam:policyarn": frozenset(
+        {
+            *("AttachGroupPolicy", "AttachRolePolicy", "AttachUserPolicy"),
+            *("DetachGroupPolicy", "DetachRolePolicy", "DetachUserPolicy"),
+        }
+    ),
+}
+"""Condition keys that only these actions of their service have; in others AWS finds no value.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html"""
 
 
 def _tagged(prefix: str, operation: str, parameters: Parameters, found: list[Asked]) -> Iterator[Asked]:
@@ -158,7 +177,8 @@ def _tagged(prefix: str, operation: str, parameters: Parameters, found: list[Ask
     if prefix == "logs" and operation != "CreateLogGroup":
         return
     for one in found if action else ():
-        yield Asked(f"{prefix}:{action}", one.resource.removesuffix(":log-stream:"), one.context)
+        context = {key: values for key, values in one.context.items() if action in ONLY_OF.get(key, (action,))}
+        yield Asked(f"{prefix}:{action}", one.resource.removesuffix(":log-stream:"), context)
 
 
 def _iam_tagging(operation: str) -> str:
@@ -182,6 +202,17 @@ def _rule(operation: str) -> Callable[[Place, Parameters], Iterator[Asked]]:
         name = str(parameters.get("Rule") or parameters.get("Name") or "*")
         whole = name if bus == "default" else f"{bus.rpartition('/')[2]}/{name}"
         yield from _plainly(place, "events", operation, {**parameters, "Rule": whole})
+
+    return ask
+
+
+def _with_path(operation: str, member: str) -> Callable[[Place, Parameters], Iterator[Asked]]:
+    """Of something new in IAM, whose path is part of its ARN."""
+
+    def ask(place: Place, parameters: Parameters) -> Iterator[Asked]:
+        path = str(parameters.get("Path", "/")).strip("/")
+        name = str(parameters.get(member) or "*")
+        yield from _plainly(place, "iam", operation, {**parameters, member: f"{path}/{name}" if path else name})
 
     return ask
 
@@ -251,6 +282,10 @@ OTHERWISE: dict[tuple[str, str], Callable[[Place, Parameters], Iterator[Asked]]]
     ("dynamodb", "TransactWriteItems"): _dynamodb_transaction,
     ("events", "PutEvents"): _put_events,
     **{("events", name): _rule(name) for name in RULE_OPERATIONS},
+    ("iam", "CreateGroup"): _with_path("CreateGroup", "GroupName"),
+    ("iam", "CreatePolicy"): _with_path("CreatePolicy", "PolicyName"),
+    ("iam", "CreateRole"): _with_path("CreateRole", "RoleName"),
+    ("iam", "CreateUser"): _with_path("CreateUser", "UserName"),
     ("kms", "ReEncrypt"): _re_encrypt,
     ("sagemaker", "CreateModel"): _create_model,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.local.authorization import s3_asked
 from orchestrator.local.authorization.asked import PREFIXES, Asked, Values, asked
 from orchestrator.local.authorization.caller import ROOT, Grants
+from orchestrator.local.authorization.caller import service as service_caller
 from orchestrator.local.authorization.decision import Decision, Question, decide
 from orchestrator.local.authorization.denials import Denials
 from orchestrator.local.authorization.identity import Identity
@@ -76,6 +77,18 @@ class Authorizer:
         resource = f"arn:{place.partition}:apigateway:{place.region}::{request.raw_path}"
         action = f"apigateway:{request.method}"
         return self._first_denied(identity, place, action, [Asked(action, resource)])
+
+    def refusal_of_log_key(self, place: Place, log_group: str, key: str) -> str:
+        """Why CloudWatch Logs may not encrypt a log group (its ARN) with a key: the key's policy must let it.
+
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+        """
+        if self.mode == OFF:
+            return ""
+        logs = Identity(service_caller(f"logs.{place.region}.amazonaws.com", place.account))
+        context: Values = {"kms:encryptioncontext:aws:logs:arn": (log_group,)}
+        needed = [Asked(action, key, context) for action in ("kms:GenerateDataKey", "kms:Decrypt")]
+        return self._first_denied(logs, place, "logs:AssociateKmsKey", needed)
 
     def _first_denied(self, identity: Identity, place: Place, operation: str, needed: list[Asked]) -> str:
         grants = self._granted(identity)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from orchestrator.local.authorization.asked import Asked, Values
+from orchestrator.local.authorization.asked import ONLY_OF, Asked, Values
 from orchestrator.local.authorization.caller import ROOT, SERVICE, SESSION, USER, Grants
 from orchestrator.local.authorization.identity import Identity
 from orchestrator.local.authorization.kinds import Place
@@ -157,10 +157,11 @@ class Knowledge:
 
     def _boundary(self, asked: Asked) -> Values:
         """``iam:PermissionsBoundary`` of an action on a role that is there: the role's own."""
-        if not asked.action.startswith("iam:") or ":role/" not in asked.resource:
+        key, action = "iam:permissionsboundary", asked.action.removeprefix("iam:")
+        if action not in ONLY_OF[key] - {"CreateRole"} or ":role/" not in asked.resource:
             return {}
         role = moto_access.role(asked.resource.split(":")[4], asked.resource.rpartition("/")[2])
-        return {"iam:permissionsboundary": (role.boundary[0],)} if role and role.boundary[0] else {}
+        return {key: (role.boundary[0],)} if role and role.boundary[0] else {}
 
 
 def _alias(arn: str) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from urllib.parse import parse_qs, unquote
 from xml.etree import ElementTree
 
+from orchestrator.local.gateway import iam_rules
 from orchestrator.local.gateway.accounts import Scope
-from orchestrator.local.gateway.permission import with_session
+from orchestrator.local.gateway.permission import parameters_of, with_session
 from orchestrator.local.journal.moto_app import Answer
 from orchestrator.local.journal.mutations import operation_name
 from orchestrator.local.messages import Request, Response
@@ -96,6 +97,8 @@ class Kept:
             case "s3":
                 _check_s3_question(request)
                 return self._bucket_or_object(request, account)
+            case "iam" if name in iam_rules.RULES:
+                iam_rules.check(account, name, parameters_of(request, "iam", name))
             case "sns" if name == "Subscribe":
                 _check_subscription(request)
             case "sts" if name == "GetCallerIdentity" and scope.access_key == account:

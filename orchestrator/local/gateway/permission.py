@@ -60,18 +60,34 @@ class Permission:
     def check_kept(self, request: Request, scope: Scope, account: str) -> None:
         """The same for a request that moto will answer."""
         identity = self.identity(request, scope, account)
-        if identity is None or identity.own_doing:
-            return
         place = Place(account, scope.region, partition_of(scope.region))
+        if identity is not None and not identity.own_doing:
+            _refuse(scope.service, self._refusal_of_kept(identity, request, scope, place))
+        if scope.service == "logs":
+            self._check_log_key(request, place)
+
+    def _refusal_of_kept(self, identity: Identity, request: Request, scope: Scope, place: Place) -> str:
         if scope.service == "s3":
-            refusal = self.authorizer.refusal_of_s3(identity, place, request)
-        elif scope.service == "apigateway":
-            refusal = self.authorizer.refusal_of_api(identity, place, request)
-        else:
-            operation = operation_name(request) or request.raw_path.rpartition("/")[2]
-            parameters = parameters_of(request, scope.service, operation)
-            refusal = self.authorizer.refusal(identity, place, scope.service, operation, parameters)
-        _refuse(scope.service, refusal)
+            return self.authorizer.refusal_of_s3(identity, place, request)
+        if scope.service == "apigateway":
+            return self.authorizer.refusal_of_api(identity, place, request)
+        operation = operation_name(request) or request.raw_path.rpartition("/")[2]
+        parameters = parameters_of(request, scope.service, operation)
+        return self.authorizer.refusal(identity, place, scope.service, operation, parameters)
+
+    def _check_log_key(self, request: Request, place: Place) -> None:
+        """Raise ServiceError when CloudWatch Logs may not use the key that a log group is to be encrypted with."""
+        operation = operation_name(request)
+        if operation not in ("AssociateKmsKey", "CreateLogGroup"):
+            return
+        parameters = parameters_of(request, "logs", operation)
+        key, name = parameters.get("kmsKeyId"), parameters.get("logGroupName")
+        group = f"arn:{place.partition}:logs:{place.region}:{place.account}:log-group:{name}"
+        if not name:
+            group = str(parameters.get("resourceIdentifier", "")).removesuffix(":*")
+        if key and self.authorizer.refusal_of_log_key(place, group, key):
+            text = f"The specified KMS key does not exist or is not allowed to be used with Arn '{group}'"
+            raise ServiceError("AccessDeniedException", text)
 
 
 def _refuse(service: str, refusal: str) -> None:

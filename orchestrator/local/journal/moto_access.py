@@ -119,6 +119,28 @@ def managed_policy(account: str, arn: str) -> str:
     return _default_version(policy) if policy is not None else '{"Version": "2012-10-17", "Statement": []}'
 
 
+def managed_policies(account: str) -> dict[str, int]:
+    """The ARNs of an account's managed policies (and of AWS's, where moto has them) with the number of versions."""
+    iam = _iam(account)
+    return {str(arn): len(policy.versions) for arn, policy in list(iam.managed_policies.items())} if iam else {}
+
+
+def attached_policies(account: str, kind: str, name: str) -> frozenset[str]:
+    """The ARNs of the managed policies of a ``Role``, ``User`` or ``Group``."""
+    found = next((one for one in _holders(account, kind) if one.name == name), None)
+    return frozenset(found.managed_policies) if found else frozenset()
+
+
+def is_attached(account: str, arn: str) -> bool:
+    """Whether any role, user or group of the account has the managed policy."""
+    return any(arn in one.managed_policies for kind in ("Role", "User", "Group") for one in _holders(account, kind))
+
+
+def _holders(account: str, kind: str) -> list[Any]:
+    iam = _iam(account)
+    return list({"Role": iam.roles, "User": iam.users, "Group": iam.groups}[kind].values()) if iam else []
+
+
 def _tags(tags: Any) -> tuple[tuple[str, str], ...]:
     if isinstance(tags, dict):
         values = [(key, value["Value"] if isinstance(value, dict) else value) for key, value in tags.items()]

@@ -1,5 +1,6 @@
 """Every point where this package touches moto, in one file; ``tests/local/journal/test_moto_app.py`` has a test
 for each. moto moves its internals between patch releases, so there are few of them and its version is pinned.
+What moto lacks is in ``moto_additions``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import UTC
 from typing import Any
 from urllib.parse import unquote
 
-from orchestrator.local.journal import determinism
+from orchestrator.local.journal import determinism, moto_additions
 from orchestrator.local.journal.blobs import Body
 from orchestrator.local.messages import Request, Response
 
@@ -121,6 +122,7 @@ def _tame() -> None:
     s3.S3Backend._set_delete_marker = _set_delete_marker
     s3.FakeBucket.get_permission = _permission
     s3.S3Backend.log_incoming_request = _write_no_access_log
+    moto_additions.add()
     if "moto.sns.models" in sys.modules:
         sys.modules["moto.sns.models"].Subscription.get_post_data = _notification
     for models in model_data.values():

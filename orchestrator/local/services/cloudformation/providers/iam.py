@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -63,7 +63,17 @@ class Role(Provider):
         attached = set(request.properties.get("ManagedPolicyArns", []))
         for arn in sorted(attached - set(request.before.get("ManagedPolicyArns", []))):
             client.attach_role_policy(RoleName=role, PolicyArn=arn)
-        for arn in sorted(set(request.before.get("ManagedPolicyArns", [])) - attached):
+        self._detach(client, role, set(request.before.get("ManagedPolicyArns", [])) - attached)
+
+    @staticmethod
+    def _detach(client: Any, role: str, arns: Collection[str]) -> None:
+        """Take policies away, as far as the role has them: one that could not be attached need not be detachable."""
+        there: set[str] = set()
+        if arns:
+            pages = client.get_paginator("list_attached_role_policies").paginate(RoleName=role)
+            listed = found(lambda: [each["PolicyArn"] for page in pages for each in page["AttachedPolicies"]])
+            there = set(listed or ())
+        for arn in sorted(there & set(arns)):
             if_there(client.detach_role_policy, RoleName=role, PolicyArn=arn)
 
     def update(self, request: Request) -> None:
@@ -96,8 +106,7 @@ class Role(Provider):
         client, role = self.api(request), request.physical_id
         for name in _inline(request.properties):
             if_there(client.delete_role_policy, RoleName=role, PolicyName=name)
-        for arn in request.properties.get("ManagedPolicyArns", []):
-            if_there(client.detach_role_policy, RoleName=role, PolicyArn=arn)
+        self._detach(client, role, request.properties.get("ManagedPolicyArns", []))
         if_there(client.delete_role, RoleName=role)
 
 
@@ -145,9 +154,9 @@ class ManagedPolicy(Provider):
     def _make_room(client: Any, arn: str) -> None:
         """A policy keeps five versions; the oldest goes for a new one."""
         versions = client.list_policy_versions(PolicyArn=arn)["Versions"]
-        spare = sorted((each for each in versions if not each["IsDefaultVersion"]), key=lambda each: each["CreateDate"])
         if len(versions) >= MOST_VERSIONS:
-            client.delete_policy_version(PolicyArn=arn, VersionId=spare[0]["VersionId"])
+            spare = [int(each["VersionId"].removeprefix("v")) for each in versions if not each["IsDefaultVersion"]]
+            client.delete_policy_version(PolicyArn=arn, VersionId=f"v{min(spare)}")
 
     def attributes(self, request: Request) -> dict[str, Any]:
         policy = self.api(request).get_policy(PolicyArn=request.physical_id)["Policy"]
