@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
 
+from orchestrator.local.services.events import dead_letters
 from orchestrator.local.services.events.arn import Arn, parse_arn, rule_arn
 from orchestrator.local.services.events.pattern import matches, parse
 from orchestrator.local.services.events.target import Delivery, Target
@@ -91,12 +93,12 @@ class Router:
             _send(self.targets[arn.service], delivery)
         except ClientError as problem:
             document["attempts"] += 1
-            why = self._exhausted(document, problem)
-            if not why:
+            exhausted = self._exhausted(document) if _may_pass(problem) else ""
+            if _may_pass(problem) and not exhausted:
                 self.store.put(key, document)
                 return min(LONGEST_PAUSE_SECONDS, 0.5 * float(2 ** min(10, document["attempts"])))
             LOGGER.warning("event %s could not be delivered to %s: %s", document["event"]["id"], arn, problem)
-            self._bury(delivery, document, problem, why)
+            self._bury(delivery, document, problem, exhausted)
         self.store.delete(key)
         return None
 
@@ -121,42 +123,36 @@ class Router:
             return
         self.route(bus.account, bus.region, bus.resource.removeprefix("event-bus/"), event, hops)
 
-    def _exhausted(self, document: Document, problem: ClientError) -> str:
-        """Why an event is not tried again (as the dead-letter queue is told), or ''."""
-        status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if status not in PASSING_STATUSES and problem.response["Error"]["Code"] not in PASSING_CODES:
-            return "NonRetryableError"
+    def _exhausted(self, document: Document) -> str:
+        """The limit by which an event is not tried again, or ''."""
         policy = document["target"].get("RetryPolicy", {})
         if document["attempts"] > policy.get("MaximumRetryAttempts", DEFAULT_ATTEMPTS):
             return "MaximumRetryAttempts"
         age = self.world.now() - document["received"]
         return "MaximumEventAgeInSeconds" if age > policy.get("MaximumEventAgeInSeconds", DEFAULT_AGE_SECONDS) else ""
 
-    def _bury(self, delivery: Delivery, document: Document, problem: ClientError, why: str) -> None:
-        """Send the event to the target's dead-letter queue, where it has one."""
+    def _bury(self, delivery: Delivery, document: Document, problem: ClientError, exhausted: str) -> None:
+        """Send the event, as it was before any transformation, to the target's dead-letter queue if it has one."""
         queue = document["target"].get("DeadLetterConfig", {}).get("Arn")
         if not queue:
             return
-        arn = parse_arn(queue)
-        attributes = {
-            "RULE_ARN": delivery.rule_arn,
-            "TARGET_ARN": str(delivery.arn),
-            "ERROR_CODE": problem.response["Error"]["Code"],
-            "ERROR_MESSAGE": problem.response["Error"]["Message"],
-            "EXHAUSTED_RETRY_CONDITION": why,
-            "RETRY_ATTEMPTS": str(document["attempts"] - 1),
-        }
+        arn, retries = parse_arn(queue), document["attempts"] - 1
+        told = dead_letters.attributes(delivery.rule_arn, str(delivery.arn), problem, exhausted, retries)
         client = self.world.client("sqs", arn.account, arn.region, source=delivery.rule_arn)
         try:
             client.send_message(
                 QueueUrl=self.world.queue_url(str(arn)),
-                MessageBody=delivery.body,
-                MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value or "-"} for name, value in attributes.items()
-                },
+                MessageBody=json.dumps(delivery.event),
+                MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in told.items()},
             )
         except ClientError as second:
             LOGGER.error("event %s is lost, the dead-letter queue %s failed: %s", delivery.event["id"], queue, second)
+
+
+def _may_pass(problem: ClientError) -> bool:
+    """Whether another attempt may succeed: missing rights and things that are gone are not tried again."""
+    status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in PASSING_STATUSES or problem.response["Error"]["Code"] in PASSING_CODES
 
 
 def _send(kind: Target, delivery: Delivery) -> None:
@@ -168,8 +164,8 @@ def _send(kind: Target, delivery: Delivery) -> None:
         raise ClientError(refusal, "SendEvent") from None
 
 
-def check_target(target: Mapping[str, Any], targets: Mapping[str, Target]) -> str:
-    """What is wrong with a target's ARN, role and parameters, or ''."""
+def check_target(target: Mapping[str, Any], targets: Mapping[str, Target], region: str) -> str:
+    """What is wrong with a target's ARN, role and parameters, or ''; ``region`` is the rule's."""
     try:
         arn = parse_arn(target["Arn"])
     except ValueError:
@@ -185,9 +181,9 @@ def check_target(target: Mapping[str, Any], targets: Mapping[str, Target]) -> st
     known = {"Id", "Arn", "RoleArn", "Input", "InputPath", "InputTransformer", "DeadLetterConfig", "RetryPolicy"}
     if strange := sorted(target.keys() - known - kind.parameters):
         return f"Parameter(s) {', '.join(strange)} not valid for target {target['Id']}."
-    dead_letter = target.get("DeadLetterConfig", {}).get("Arn", "arn:aws:sqs:::q")
-    if not re.fullmatch(r"arn:[\w-]+:sqs:[^:]*:\d*:[A-Za-z0-9\-_]+", dead_letter):
-        return f"Parameter {dead_letter} is not valid. Reason: a dead-letter queue is a standard SQS queue."
+    queue = target.get("DeadLetterConfig", {}).get("Arn")
+    if queue and (reason := dead_letters.fault(queue, region)):
+        return f"Parameter {queue} is not valid. Reason: {reason}."
     fault = kind.fault(arn, target)
     return f"Target {target['Id']} is not valid: {fault}." if fault else ""
 

@@ -83,7 +83,7 @@ class RuleOperations(Operations):
 
     def PutTargets(self, call: Call, parameters: Document) -> Document:
         for target in parameters["Targets"]:
-            self._check_target(target)
+            self._check_target(target, call.region)
         with self.store.transaction():
             key, rule = self._rule(call, parameters, "Rule")
             targets = {**rule["targets"], **{target["Id"]: target for target in parameters["Targets"]}}
@@ -96,8 +96,8 @@ class RuleOperations(Operations):
             self.store.put(key, {**rule, "targets": targets})
         return {"FailedEntryCount": 0, "FailedEntries": []}
 
-    def _check_target(self, target: Document) -> None:
-        if fault := check_target(target, self.router.targets):
+    def _check_target(self, target: Document, region: str) -> None:
+        if fault := check_target(target, self.router.targets, region):
             raise ServiceError("ValidationException", fault)
         if (role := target.get("RoleArn")) and self.trust.fault(role, PRINCIPAL):
             message = f"Provided role '{role}' cannot be assumed by principal '{PRINCIPAL}'."
