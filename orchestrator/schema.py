@@ -29,6 +29,8 @@ MARKS = {
     "x-key": "key in the assets bucket or S3 URI",
 }
 BY_STAGE = "By stage"
+SHORT = 120
+"""A rule of so few characters is written again rather than referred to."""
 WORDS = {
     "string": "text",
     "integer": "whole number",
@@ -43,6 +45,12 @@ Schema = dict[str, Any]
 def published(catalog: Catalog) -> Schema:
     """The whole schema. The same catalog always gives the same document."""
     types = catalog.types.values()
+    kinds = {
+        **{f"kind.{each.kind}": _kind(each) for each in catalog},
+        **{f"old.{each.kind}": _old(each) for each in catalog if any(t.deprecated for t in each.types.values())},
+        **{f"pipeline.{info.name}": _pipeline(info, catalog.for_type(info.name)) for info in types},
+        **{f"config.{info.name}": _config(info, catalog.for_type(info.name)) for info in types},
+    }
     return {
         "$schema": DRAFT,
         "title": "mlops-config.json",
@@ -58,10 +66,7 @@ def published(catalog: Catalog) -> Schema:
             "one_pipeline": _one_pipeline(types),
             "reference": forms.REFERENCE,
             "form": {"properties": {**forms.COMMON, "version": forms.ONE_PIPELINE["properties"]["version"]}},
-            **{f"kind.{blueprint.kind}": _kind(blueprint) for blueprint in catalog},
-            **{f"old.{each.kind}": _old(each) for each in catalog if any(t.deprecated for t in each.types.values())},
-            **{f"pipeline.{info.name}": _pipeline(info, catalog.for_type(info.name)) for info in types},
-            **{f"config.{info.name}": _config(info, catalog.for_type(info.name)) for info in types},
+            **_once(kinds),
         },
     }
 
@@ -217,6 +222,41 @@ def _lenient(rule: Schema) -> Schema:
 def _types(rule: Schema) -> set[str]:
     found = rule.get("type", [])
     return {found} if isinstance(found, str) else set(found)
+
+
+# ---- what is said twice ----
+
+
+def _once(definitions: Mapping[str, Schema]) -> Schema:
+    """The definitions, in which a property that an earlier one has to the letter is a reference to it."""
+    first: dict[str, str] = {}
+    moved: dict[str, str] = {}
+
+    def shared(rule: Any, way: str) -> Any:
+        """The rule, with references in it; ``way`` leads there, and is empty where a list lies on it."""
+        if not isinstance(rule, dict):
+            return rule
+        if rule.get("$ref") in moved:
+            return {"$ref": moved[rule["$ref"]]}
+        if "title" in rule and len(text := json.dumps(rule)) > SHORT:
+            if text in first:
+                moved[way] = first[text]
+                return {"$ref": first[text]}
+            if way:
+                first[text] = way
+        return members(rule, way)
+
+    def members(rule: Schema, way: str) -> Schema:
+        return {key: member_of(key, value, way and f"{way}/{key}") for key, value in rule.items()}
+
+    def member_of(keyword: str, value: Any, way: str) -> Any:
+        if keyword in ("properties", "patternProperties"):
+            return {name: shared(rule, way and f"{way}/{name}") for name, rule in value.items()}
+        if keyword in ("anyOf", "allOf", "oneOf"):
+            return [shared(rule, "") for rule in value]
+        return shared(value, way) if keyword in ("items", "additionalProperties") else value
+
+    return {name: members(rule, f"#/definitions/{name}") for name, rule in definitions.items()}
 
 
 # ---- the page ----

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from jsonschema import Draft7Validator
 from orchestrator.blueprint import Catalog, default_root, load_catalog
 from orchestrator.errors import ConfigInvalid
 from orchestrator.model import Stage
-from orchestrator.schema import FILE, PAGE, page, published, written
+from orchestrator.schema import FILE, PAGE, SHORT, page, published, written
 from orchestrator.validate import validate
 
 ROOT = default_root()
@@ -59,6 +60,18 @@ def test_every_reference_leads_somewhere() -> None:
         for step in way.split("/"):
             node = node[step]
         assert node.get("title") or node.get("properties")
+
+
+def test_no_property_is_written_twice() -> None:
+    def properties(node: Any) -> Iterator[str]:
+        for key, value in node.items() if isinstance(node, dict) else ():
+            if key == "properties":
+                yield from (json.dumps(rule) for rule in value.values())
+            yield from properties(value)
+
+    kinds = {name: rule for name, rule in published(load_catalog())["definitions"].items() if "." in name}
+    times = Counter(text for text in properties(kinds) if '"title"' in text and len(text) > SHORT)
+    assert times and set(times.values()) == {1}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.parent.name}-{path.stem}")
