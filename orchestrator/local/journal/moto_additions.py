@@ -9,6 +9,10 @@ import sys
 from typing import Any
 
 DONE = "_added_by_the_embedded_aws"
+DELEGATED_TOO = ("member.org.stacksets.cloudformation.amazonaws.com",)
+"""Services whose administration an organization may delegate, besides those that moto knows.
+https://docs.aws.amazon.com/organizations/latest/userguide/services-that-can-integrate-cloudformation.html
+"""
 
 
 def add() -> None:
@@ -21,6 +25,10 @@ def add() -> None:
         logs.LogsResponse.associate_kms_key = _associate_kms_key
         logs.LogsResponse.disassociate_kms_key = _disassociate_kms_key
         setattr(logs, DONE, True)
+    organizations = sys.modules.get("moto.organizations.models")
+    if organizations is not None and not hasattr(organizations, DONE):
+        organizations.FakeDelegatedAdministrator.SUPPORTED_SERVICES.extend(DELEGATED_TOO)
+        setattr(organizations, DONE, True)
 
 
 def _attach_once(managed_policy: Any) -> None:

@@ -59,3 +59,16 @@ def test_a_policy_that_is_attached_twice_counts_once(aws: Aws) -> None:
     assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 1
     iam.detach_user_policy(UserName="ann", PolicyArn=arn)
     assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 0
+
+
+def test_the_administration_of_stack_sets_is_delegated(aws: Aws) -> None:
+    service = "member.org.stacksets.cloudformation.amazonaws.com"
+    organizations = aws.client("organizations")
+    organizations.create_organization(FeatureSet="ALL")
+    made = organizations.create_account(AccountName="hub", Email="hub@example.com")["CreateAccountStatus"]["AccountId"]
+    organizations.register_delegated_administrator(AccountId=made, ServicePrincipal=service)
+    aws.restart()
+    found = aws.client("organizations").list_delegated_administrators(ServicePrincipal=service)
+    assert [each["Id"] for each in found["DelegatedAdministrators"]] == [made]
+    with pytest.raises(ClientError, match="unrecognized service principal"):
+        organizations.register_delegated_administrator(AccountId=made, ServicePrincipal="nobody.amazonaws.com")

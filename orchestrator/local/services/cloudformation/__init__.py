@@ -6,10 +6,10 @@ step at a time, and each resource's task makes the calls to the other services. 
 in ``engine``, and the API in ``api``.
 """
 
-from orchestrator.local.services.cloudformation.api.reading import ReadingOperations
+from orchestrator.local.services.cloudformation.api.stack_sets import StackSetOperations
 
 
-class CloudFormation(ReadingOperations):
+class CloudFormation(StackSetOperations):
     """All operations of the service."""
 
 

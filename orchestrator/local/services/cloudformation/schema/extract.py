@@ -22,6 +22,7 @@ TYPES = (
     "AWS::ApiGateway::RestApi",
     "AWS::ApiGateway::Stage",
     "AWS::CloudFormation::Stack",
+    "AWS::CloudFormation::StackSet",
     "AWS::CloudWatch::Alarm",
     "AWS::CodeBuild::Project",
     "AWS::CodePipeline::Pipeline",
