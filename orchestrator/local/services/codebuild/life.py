@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ LARGEST_SOURCE_BYTES = 2 * 1024**3
 SETTINGS = "builds.json"
 SOURCE = "aws.codebuild"
 STATE_CHANGE = "CodeBuild Build State Change"
+LOGGER = logging.getLogger(__name__)
 
 
 class CannotBegin(Exception):
@@ -39,6 +41,7 @@ class BuildLife:
     def __init__(self, world: World) -> None:
         self._world = world
         self._logs = LogShipper(world)
+        self._unheard: set[Key] = set()
 
     def folder(self, key: Key) -> Path:
         """Where the build runs."""
@@ -167,12 +170,20 @@ class BuildLife:
         return POLL_SECONDS
 
     def _ship(self, key: Key, document: Document, *, final: bool) -> None:
+        """Bring the log on, with the rights of the project's role: without them the build goes on and is not heard."""
         where = document["logs"]
-        if "groupName" in where:
-            place = (key.account, key.region, where["groupName"], where["streamName"])
-            self._logs.ship(*place, self.folder(key) / "build.log", final=final)
-            if final:
-                self._logs.forget(*place)
+        if "groupName" not in where:
+            return
+        place = (key.account, key.region, where["groupName"], where["streamName"])
+        if key not in self._unheard:
+            try:
+                self._logs.ship(*place, self.folder(key) / "build.log", final=final, role=document["serviceRole"])
+            except ClientError as problem:
+                self._unheard.add(key)
+                LOGGER.warning("the log of %s is lost: %s", document["arn"], problem)
+        if final:
+            self._logs.forget(*place)
+            self._unheard.discard(key)
 
     def _conclude(self, key: Key, document: Document, ended: Exit) -> None:
         self._ship(key, document, final=True)

@@ -28,8 +28,14 @@ class LogShipper:
         self._positions: dict[Stream, int] = {}
         self._lock = threading.Lock()
 
-    def ship(self, account: str, region: str, group: str, stream: str, path: Path, *, final: bool = False) -> None:
-        """Send the whole lines that are new; with ``final`` also a last one without an end."""
+    def ship(
+        self, account: str, region: str, group: str, stream: str, path: Path, *, final: bool = False, role: str = ""
+    ) -> None:
+        """Send the whole lines that are new; with ``final`` also a last one without an end.
+
+        With a role the lines are written with its rights, into a stream that is there already; raises botocore's
+        ClientError when it has none.
+        """
         name = (account, region, group, stream)
         with self._lock:
             position = self._positions.get(name)
@@ -37,19 +43,21 @@ class LogShipper:
             return
         client = self._world.client("logs", account, region)
         if position is None:
-            self._make(client, group, stream)
+            if not role:
+                self._make(client, group, stream)
             position = _after_lines(path, self._count(client, group, stream))
+        writer = self._world.client("logs", account, region, role) if role else client
         events: list[dict[str, Any]] = []
         now = int(self._world.now() * 1000)
         for line, end in _lines(path, position, final):
             if line.strip():
                 events.append({"timestamp": now, "message": line[:LARGEST_LINE].replace("\t", "#011")})
             if len(events) == LARGEST_BATCH:
-                client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+                writer.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
                 events = []
             position = end
         if events:
-            client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+            writer.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
         with self._lock:
             self._positions[name] = position
 
