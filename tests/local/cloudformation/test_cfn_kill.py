@@ -3,58 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orchestrator.local.protocol.models import client_maker
+from tests.local.killable import Process
 
-ROOT = Path(__file__).parents[3]
-SERVER = """
-import sys, threading
-from pathlib import Path
-from orchestrator.local.embedded import EmbeddedAws
-from orchestrator.local.services import cloudformation, events
-aws = EmbeddedAws(Path(sys.argv[1]), services=[cloudformation.SERVICE, events.SERVICE])
-aws.start()
-print(aws.endpoint, flush=True)
-threading.Event().wait()
-"""
+SERVICES = ("cloudformation", "events")
 LENGTH, KILLS = 25, 4
-
-
-class Process:
-    """An embedded AWS in a process of its own."""
-
-    def __init__(self, home: Path) -> None:
-        command = [sys.executable, "-c", SERVER, str(home)]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.endpoint = self._process.stdout.readline().strip()
-
-    def client(self, service: str) -> Any:
-        return client_maker().client(
-            service,
-            region_name="us-east-1",
-            endpoint_url=self.endpoint,
-            aws_access_key_id="111111111111",
-            aws_secret_access_key="x",
-            config=Config(retries={"total_max_attempts": 2}),
-        )
-
-    def kill(self) -> None:
-        os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 def chain() -> str:
@@ -75,14 +34,14 @@ def status(server: Process) -> str:
 
 def test_a_stack_survives_the_process_that_makes_it(tmp_path: Path) -> None:
     luck = random.Random(7)
-    server = Process(tmp_path)
+    server = Process(tmp_path, *SERVICES)
     server.client("cloudformation").create_stack(StackName="chain", TemplateBody=chain())
     killed_on_the_way = 0
     for _ in range(KILLS):
         time.sleep(luck.uniform(0.01, 0.15))
         killed_on_the_way += status(server) == "CREATE_IN_PROGRESS"
         server.kill()
-        server = Process(tmp_path)
+        server = Process(tmp_path, *SERVICES)
     deadline = time.monotonic() + 60
     while status(server) == "CREATE_IN_PROGRESS" and time.monotonic() < deadline:
         time.sleep(0.05)

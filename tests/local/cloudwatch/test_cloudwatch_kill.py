@@ -3,62 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
-from typing import Any
 
-from botocore.config import Config
+from tests.local.killable import Process
 
-from orchestrator.local.protocol.models import client_maker
-
-ROOT = Path(__file__).parents[3]
-SERVER = """
-import sys, threading
-from pathlib import Path
-from orchestrator.local.embedded import EmbeddedAws
-from orchestrator.local.services import cloudwatch, events
-aws = EmbeddedAws(Path(sys.argv[1]), services=[cloudwatch.SERVICE, events.SERVICE])
-aws.start()
-print(aws.endpoint, flush=True)
-threading.Event().wait()
-"""
+SERVICES = ("cloudwatch", "events")
 ALARMS = 6
 TOPIC = "arn:aws:sns:us-east-1:111111111111:t"
-
-
-class Process:
-    """An embedded AWS in a process of its own."""
-
-    def __init__(self, home: Path) -> None:
-        command = [sys.executable, "-c", SERVER, str(home)]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.endpoint = self._process.stdout.readline().strip()
-
-    def client(self, service: str) -> Any:
-        return client_maker().client(
-            service,
-            region_name="us-east-1",
-            endpoint_url=self.endpoint,
-            aws_access_key_id="111111111111",
-            aws_secret_access_key="x",
-            config=Config(retries={"total_max_attempts": 2}),
-        )
-
-    def advance(self, seconds: float) -> None:
-        data = json.dumps({"seconds": seconds}).encode()
-        urllib.request.urlopen(f"{self.endpoint}/_local/clock/advance", data=data).close()
-
-    def kill(self) -> None:
-        os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 def measure(server: Process, value: float) -> None:
@@ -67,7 +19,7 @@ def measure(server: Process, value: float) -> None:
 
 
 def test_every_change_is_told_though_the_process_dies_after_each_request(tmp_path: Path) -> None:
-    server = Process(tmp_path)
+    server = Process(tmp_path, *SERVICES)
     server.client("sqs").create_queue(QueueName="q")
     server.client("sns").create_topic(Name="t")
     server.client("sns").subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:111111111111:q")
@@ -79,12 +31,12 @@ def test_every_change_is_told_though_the_process_dies_after_each_request(tmp_pat
         )  # fmt: skip
     measure(server, 1)
     server.kill()
-    server = Process(tmp_path)
-    server.advance(120)
+    server = Process(tmp_path, *SERVICES)
+    server.clock(120)
     measure(server, 0)
     server.kill()
-    server = Process(tmp_path)
-    server.advance(60)
+    server = Process(tmp_path, *SERVICES)
+    server.clock(60)
     sqs = server.client("sqs")
     url = sqs.get_queue_url(QueueName="q")["QueueUrl"]
     told: set[tuple[str, str]] = set()

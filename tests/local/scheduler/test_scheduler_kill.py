@@ -4,65 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import threading
-import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from botocore.config import Config
+from tests.local.killable import Process
 
-from orchestrator.local.protocol.models import client_maker
-
-ROOT = Path(__file__).parents[3]
-SERVER = """
-import sys, threading
-from pathlib import Path
-from orchestrator.local.embedded import EmbeddedAws
-from orchestrator.local.services import scheduler
-aws = EmbeddedAws(Path(sys.argv[1]), services=[scheduler.SERVICE])
-aws.start()
-print(aws.endpoint, flush=True)
-threading.Event().wait()
-"""
 HOURS, KILLS = 48, 3
-
-
-class Process:
-    """An embedded AWS in a process of its own."""
-
-    def __init__(self, home: Path) -> None:
-        command = [sys.executable, "-c", SERVER, str(home)]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.endpoint = self._process.stdout.readline().strip()
-
-    def client(self, service: str) -> Any:
-        return client_maker().client(
-            service,
-            region_name="us-east-1",
-            endpoint_url=self.endpoint,
-            aws_access_key_id="111111111111",
-            aws_secret_access_key="x",
-            config=Config(retries={"total_max_attempts": 2}),
-        )
-
-    def clock(self, seconds: float = 0.0) -> float:
-        """The time there, after moving it forward."""
-        path, data = ("/advance", json.dumps({"seconds": seconds}).encode()) if seconds else ("", None)
-        with urllib.request.urlopen(f"{self.endpoint}/_local/clock{path}", data=data) as answer:
-            return float(json.loads(answer.read())["time"])
-
-    def kill(self) -> None:
-        os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 def make(server: Process) -> str:
@@ -90,7 +39,7 @@ def received(server: Process) -> list[dict[str, str]]:
 
 def test_every_hour_fires_and_none_twice_under_another_id(tmp_path: Path) -> None:
     luck = random.Random(5)
-    server = Process(tmp_path)
+    server = Process(tmp_path, "scheduler")
     make(server)
     began = server.clock()
     for _ in range(KILLS):
@@ -99,7 +48,7 @@ def test_every_hour_fires_and_none_twice_under_another_id(tmp_path: Path) -> Non
         with contextlib.suppress(OSError):
             server.clock(HOURS * 3600)
         timer.join()
-        server = Process(tmp_path)
+        server = Process(tmp_path, "scheduler")
     while (now := server.clock()) < began + HOURS * 3600:
         server.clock(began + HOURS * 3600 - now + 1)
     found = received(server)
