@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +19,7 @@ from orchestrator.expressions import evaluate
 from orchestrator.floor import demands
 from orchestrator.model import SEPARATE, PipelinePlan, PipelineSpec, Plan, Reference, StackPlan, Stage, Workload
 from orchestrator.settings import Settings
+from orchestrator.stack_sets import FILE, LONGEST_NAME
 from orchestrator.staged import at_stage
 from orchestrator.templating import canonical, inert
 
@@ -67,6 +68,7 @@ def plan(workload: Workload, settings: Settings, catalog: Catalog) -> Plan:
         tags=workload.tags,
         description=workload.description,
         source=workload.source,
+        deployment=workload.deployment,
     )
 
 
@@ -92,13 +94,15 @@ def _frame_digest(workload: Workload, pipelines: tuple[PipelinePlan, ...], catal
     Bundles of another shape lie under another key, so they never start a pipeline that was not made for them.
     """
     source = (catalog.root / "templates" / FRAME).read_bytes()
-    shaping = canonical([[asdict(each) for each in workload.stages], [_without_values(each) for each in pipelines]])
+    stages = [asdict(replace(each, organizational_unit="")) for each in workload.stages]
+    shaping = canonical([stages, [_without_values(each) for each in pipelines]])
     return hashlib.sha256(source + shaping.encode()).hexdigest()[:12]
 
 
 def _without_values(pipeline: PipelinePlan) -> dict[str, Any]:
     stacks = [
-        {**asdict(stack), "parameters": None, "job_input": stack.job_input is not None} for stack in pipeline.stacks
+        {**asdict(stack), "stage": stack.stage.name, "parameters": None, "job_input": stack.job_input is not None}
+        for stack in pipeline.stacks
     ]
     return {**asdict(pipeline), "shape": None, "stacks": stacks}
 
@@ -153,7 +157,13 @@ class _Planning:
             review=review.message if review and wanted else "",
             accept=review.accept if review and wanted else "",
             verify=self.blueprint.verify,
+            stack_set_file=f"{self.spec.name}/{FILE}" if self._by_stack_sets else "",
         )
+
+    @property
+    def _by_stack_sets(self) -> bool:
+        """Whether stack sets of the organization make this pipeline's stacks; those of the hub never do."""
+        return self.workload.deployment == "stackset" and self.blueprint.scope == "stage"
 
     # ---- where it stands ----
 
@@ -198,7 +208,7 @@ class _Planning:
             parts.append(self.spec.name)
         if self.blueprint.scope == "stage" and (self.workload.form == 2 or len(self.workload.stages) > 1):
             parts.append(stage.name)
-        return shorten("-".join(parts), LONGEST_STACK_NAME)
+        return shorten("-".join(parts), LONGEST_NAME if self._by_stack_sets else LONGEST_STACK_NAME)
 
     # ---- what it is told ----
 
@@ -209,9 +219,10 @@ class _Planning:
         stage, name = standing.stage, standing.stack_name
         parameters = self._parameters(standing)
         file = self._parameters_file(stage)
+        stack_set = name if self._by_stack_sets else ""
         job = self.blueprint.job
         if job is None:
-            return StackPlan(stage, name, parameters, file)
+            return StackPlan(stage, name, parameters, file, stack_set=stack_set)
         machine = text_of(evaluate(job.state_machine, standing.names))
         place = f"{self.settings.partition}:states:{stage.region}:{stage.account}"
         return StackPlan(
@@ -222,6 +233,7 @@ class _Planning:
             job_input=given(self._evaluated(job.input, standing)),
             job_input_file=f"{file.removesuffix('.json')}.input.json",
             state_machine_arn=f"arn:{place}:stateMachine:{machine}",
+            stack_set=stack_set,
         )
 
     def _parameters(self, standing: _Standing) -> dict[str, str]:

@@ -15,6 +15,8 @@ class Settings:
     """Where this orchestrator lives and what it may use. ``stages`` are the defaults for configs without their own.
 
     ``stages_that_need_approval`` are those of them that no config can change without a review (see ``floor``).
+    ``stack_sets_call_as`` is how the account asks for stack sets of the organization: ``SELF`` (the management account)
+    or ``DELEGATED_ADMIN``.
     """
 
     account: str
@@ -34,6 +36,7 @@ class Settings:
     detailed_errors: bool = True
     monitoring_engine: str = "mlops"
     stages_that_need_approval: tuple[str, ...] = ()
+    stack_sets_call_as: str = "SELF"
 
     @property
     def multi_account(self) -> bool:
@@ -73,7 +76,13 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     try:
         given = json.loads(environment.get("STAGES") or "[]")
         stages = tuple(
-            Stage(item["name"], item["account"], item.get("region", region), bool(item.get("approval", False)))
+            Stage(
+                item["name"],
+                item["account"],
+                item.get("region", region),
+                bool(item.get("approval", False)),
+                item.get("organizational_unit", ""),
+            )
             for item in given
         )
     except (ValueError, TypeError, KeyError) as error:
@@ -91,4 +100,5 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         stages_that_need_approval=tuple(
             name.strip() for name in environment.get("STAGES_THAT_NEED_APPROVAL", "").split(",") if name.strip()
         ),
+        stack_sets_call_as=environment.get("STACK_SETS_CALL_AS", "SELF"),
     )

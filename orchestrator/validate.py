@@ -20,6 +20,7 @@ from orchestrator.model import PipelineSpec, Stage, Workload
 from orchestrator.reading import Around, Findings, read_pipeline
 from orchestrator.settings import Settings
 
+BY_STACK_SETS = "stackset"
 ENVELOPE = {"$schema", "version", "pipeline_type", "model_name", "description", "tags", "stages"}
 
 
@@ -61,6 +62,7 @@ def _read_workload(
     items = body.get("pipelines")
     pipelines = [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
     around = _around(2, body, settings, findings, (item.get("name") for item in pipelines))
+    findings.add(_asked_of_stages(body, around.stages, settings))
     specs: dict[str, PipelineSpec] = {}
     for index, item in enumerate(items if isinstance(items, list) else []):
         if isinstance(item, Mapping) and not findings.full:
@@ -118,6 +120,7 @@ def _read_one_pipeline(
         del envelope["model_name"]
     findings.add(_as_written(_asked(envelope, "one pipeline", settings), info, envelope))
     around = _around(1, envelope, settings, findings, ())
+    findings.add(_asked_of_stages(envelope, around.stages, settings))
     given = {key: value for key, value in body.items() if key not in outer}
     spec = read_pipeline(given, "$", blueprint.kind.replace("_", "-"), info, blueprint, around)
     return None if findings.problems else _workload(envelope, body, around, [spec])
@@ -172,6 +175,33 @@ def _asked(
             )
 
 
+def _asked_of_stages(body: Mapping[str, Any], stages: Iterable[Stage], settings: Settings) -> Iterator[Problem]:
+    """What the way of deployment asks of the stages, those of the document or the deployment's own."""
+    by_stack_sets, given = body.get("deployment") == BY_STACK_SETS, body.get("stages")
+    items = given if isinstance(given, list) else []
+    named = [isinstance(item, Mapping) and isinstance(item.get("name"), str) for item in items]
+    own = [f"$.stages[{index}]" for index, has_name in enumerate(named) if has_name]
+    if by_stack_sets and not settings.blueprint_bucket:
+        text = "This orchestrator has no blueprint bucket, from which stack sets take their templates."
+        yield Problem("$.deployment", text, BY_STACK_SETS, fix="Bring the orchestrator up to date: `mlops deploy`.")
+    for index, stage in enumerate(stages):
+        path = own[index] if own else "$.stages"
+        if not by_stack_sets:
+            if own and stage.organizational_unit:
+                text = f"The stage `{stage.name}` needs no organizational unit: no stack set deploys it."
+                fix = 'Leave it out, or write a workload (`"version": 2`) with `"deployment": "stackset"`.'
+                yield Problem(f"{path}.organizational_unit", text, stage.organizational_unit, fix=fix)
+            continue
+        if not stage.organizational_unit:
+            text = f"The stage `{stage.name}` has no organizational unit, which a stack set needs to find its account."
+            fix = "Add `organizational_unit`, the unit that holds the account." if own else "Give `stages` with units."
+            yield Problem(path, text, allowed="A unit (`ou-...`) or the root (`r-...`) of the organization.", fix=fix)
+        if stage.account == settings.account:
+            text = f"The stage `{stage.name}` is in the orchestrator's own account, which no stack set of its reaches."
+            fix = "Give it an account of its own, or leave `deployment` out."
+            yield Problem(f"{path}.account" if own else path, text, stage.account, fix=fix)
+
+
 @lru_cache(maxsize=2)
 def _validator(form: Literal["workload", "one pipeline"]) -> Any:
     from jsonschema import Draft7Validator
@@ -219,6 +249,7 @@ def _stages(given: object, settings: Settings) -> tuple[Stage, ...]:
             account=str(item.get("account", "")),
             region=str(item.get("region", settings.region)),
             approval=bool(item.get("approval", index > 0)),
+            organizational_unit=str(item.get("organizational_unit", "")),
         )
         for index, item in enumerate(items)
         if isinstance(item.get("name"), str)
@@ -237,4 +268,5 @@ def _workload(
         description=str(envelope.get("description", "")),
         tags=dict(around.tags),
         source=body,
+        deployment="stackset" if envelope.get("deployment") == BY_STACK_SETS else "change_set",
     )
