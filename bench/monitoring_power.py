@@ -18,6 +18,7 @@ from bench.measure import ROOT, Figure
 from orchestrator.runtime.monitoring import documents
 from orchestrator.runtime.monitoring.checks import Checks
 from orchestrator.runtime.monitoring.columns import Batch
+from orchestrator.runtime.monitoring.documents import Feature
 from orchestrator.runtime.monitoring.evidence import Evidence
 from orchestrator.runtime.monitoring.policy import Policy
 from orchestrator.runtime.monitoring.profile import Profile
@@ -31,6 +32,7 @@ WINDOWS = {100: 200, 300: 200, 1000: 200, 5000: 60}
 """Rows in a window -> how many windows."""
 COLOURS = {100: "#9db4d8", 300: "#6f94cf", 1000: "#3b6fc4", 5000: "#163f8a"}
 SURE = 0.999
+Baseline = tuple[dict[str, Feature], dict[str, Mapping[str, Any]]]
 LOOK = """
 text{font:11px system-ui,sans-serif;fill:#667085}.label{fill:#344054;font-size:12px}.grid line{stroke:#e3e7ee}
 .title{font-size:13px;font-weight:600;fill:#1c2430}
@@ -61,16 +63,22 @@ def profiled(frame: pl.DataFrame) -> Profile:
     return profile
 
 
-def violated(baseline: Profile, frame: pl.DataFrame) -> set[str]:
-    """The features of a window with violations."""
-    rules: dict[str, Mapping[str, Any]] = {each["name"]: each for each in documents.constraints(baseline)["features"]}
-    statistics = documents.features(documents.statistics(baseline), "statistics")
+def baseline_of(frame: pl.DataFrame) -> Baseline:
+    """A table as an analysis reads it back from the documents: features and constraints."""
+    profile = profiled(frame)
+    rules = {each["name"]: each for each in documents.constraints(profile)["features"]}
+    return documents.features(documents.statistics(profile), "statistics"), rules
+
+
+def violations(baseline: Baseline, frame: pl.DataFrame, policy: Policy) -> list[dict[str, Any]]:
+    """What the monitor says of a window."""
+    statistics, rules = baseline
     evidence = Evidence(rules)
     evidence.observe(Batch(frame, "f", range(frame.height)))
     window = documents.profiled(profiled(frame))
-    checks = Checks(statistics, window, rules, documents.monitoring_config(), frame.height, Policy(), evidence)
+    checks = Checks(statistics, window, rules, documents.monitoring_config(), frame.height, policy, evidence)
     checks.run()
-    return {str(each["feature_name"]) for each in checks.violations}
+    return checks.violations
 
 
 def measured() -> dict[int, dict[float, float]]:
@@ -78,7 +86,7 @@ def measured() -> dict[int, dict[float, float]]:
     found: dict[int, dict[float, float]] = {}
     for rows, windows in WINDOWS.items():
         random = np.random.default_rng(rows)
-        baselines = [profiled(table(random, BASELINE)) for _ in range(BASELINES)]
+        baselines = [baseline_of(table(random, BASELINE)) for _ in range(BASELINES)]
         found[rows] = {}
         for shift in SHIFTS:
             if shift and found[rows].get(SHIFTS[SHIFTS.index(shift) - 1], 0) >= SURE:
@@ -86,7 +94,8 @@ def measured() -> dict[int, dict[float, float]]:
                 continue
             hits = 0
             for place in range(windows):
-                names = violated(baselines[place % BASELINES], table(random, rows, shift))
+                told = violations(baselines[place % BASELINES], table(random, rows, shift), Policy())
+                names = {each["feature_name"] for each in told}
                 hits += "normal" in names if shift else bool(names)
             found[rows][shift] = hits / windows
     return found

@@ -2,62 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import polars as pl
 import pytest
 
-from orchestrator.runtime.monitoring import documents
-from orchestrator.runtime.monitoring.checks import Checks
-from orchestrator.runtime.monitoring.columns import Batch
-from orchestrator.runtime.monitoring.documents import Feature
-from orchestrator.runtime.monitoring.evidence import Evidence
+from bench.monitoring_power import baseline_of, violations
+from bench.monitoring_power import table as calm
 from orchestrator.runtime.monitoring.policy import Policy
-from orchestrator.runtime.monitoring.profile import Profile
 
-Frame = Callable[[np.random.Generator, int], pl.DataFrame]
 NO_LEAST_DIFFERENCE = Policy(alpha=0.05, ks=0.0, psi=0.0, jensen_shannon=0.0, cramers_v=0.0)
-
-
-def calm(random: np.random.Generator, rows: int, shift: float = 0.0) -> pl.DataFrame:
-    """Numbers of several shapes, whole numbers, categories, and missing values."""
-    missing = pl.Series(random.random(rows) < 0.05)
-    ranked = np.arange(1, 41) ** -1.2
-    return pl.DataFrame(
-        {
-            "normal": random.normal(shift, 1, rows),
-            "heavy": random.lognormal(0, 1.5, rows),
-            "uniform": pl.Series(random.random(rows)).set(missing, None),
-            "count": random.poisson(4, rows).astype(float),
-            "colour": random.choice(["red", "green", "blue"], rows, p=[0.6, 0.3, 0.1]),
-            "shop": random.choice([f"s{n}" for n in range(40)], rows, p=ranked / ranked.sum()),
-        }
-    )
-
-
-def profile_of(frame: pl.DataFrame) -> Profile:
-    profile = Profile()
-    profile.update(Batch(frame, "f", range(frame.height)))
-    return profile
-
-
-def baseline_of(frame: pl.DataFrame) -> tuple[dict[str, Feature], dict[str, dict[str, object]]]:
-    """As an analysis reads it back from the documents."""
-    profile = profile_of(frame)
-    rules = {each["name"]: each for each in documents.constraints(profile)["features"]}
-    return documents.features(documents.statistics(profile), "statistics"), rules
-
-
-def violations(baseline: tuple[dict[str, Feature], dict[str, dict[str, object]]], frame: pl.DataFrame,
-               policy: Policy) -> list[dict[str, object]]:  # fmt: skip
-    statistics, rules = baseline
-    evidence = Evidence(rules)
-    evidence.observe(Batch(frame, "f", range(frame.height)))
-    window = documents.profiled(profile_of(frame))
-    checks = Checks(statistics, window, rules, documents.monitoring_config(), frame.height, policy, evidence)
-    checks.run()
-    return checks.violations
 
 
 @pytest.mark.parametrize(
