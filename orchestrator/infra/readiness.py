@@ -26,6 +26,8 @@ QUOTAS = (
     ("iam", "L-FE177D64", "IAM roles", 200),
 )
 """Service, code, what it counts, and the least that leaves room; https://docs.aws.amazon.com/general/latest/gr/"""
+LETTERS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+"""Attributes of a queue: messages that wait, and those that somebody is reading."""
 SIGN_IN = (
     "Run `aws configure sso` (or `aws configure`) once, then give --profile NAME; or export AWS_ACCESS_KEY_ID,"
     " AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN."
@@ -96,6 +98,7 @@ def region_of(session: Any, region: str) -> Check:
 def hub(accounts: Accounts) -> Iterator[Check]:
     """What is there in the hub's account."""
     yield _looked("Installation", lambda: _installation(accounts))
+    yield _looked("Dead letters", lambda: _dead_letters(accounts))
     yield _looked("API Gateway's role for logs", lambda: _log_role(accounts))
     for service, code, what, least in QUOTAS:
         yield _looked(f"Quota of {what}", partial(_quota, accounts, service, code, what, least))
@@ -121,6 +124,26 @@ def _installation(accounts: Accounts) -> Check:
             "Installation", MISSING, f"The stack {HUB_STACK} is {status}.", "Look at its events in CloudFormation."
         )
     return Check("Installation", OK, f"The stack {HUB_STACK} is {status}.")
+
+
+def _dead_letters(accounts: Accounts) -> Check:
+    """How many events and calls lie in the hub's queue because nobody took them."""
+    found = describe(accounts.client("cloudformation", accounts.hub), HUB_STACK)
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in (found or {}).get("Parameters", [])}
+    if "NamePrefix" not in given:
+        return Check("Dead letters", OK, "None: nothing is installed.")
+    sqs, name = accounts.client("sqs", accounts.hub), f"{given['NamePrefix']}-orchestrator-dead-letters"
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    counted = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(LETTERS))["Attributes"]
+    number = sum(int(counted[each]) for each in LETTERS)
+    if not number:
+        return Check("Dead letters", OK, f"None in {name}.")
+    fix = (
+        f"Read why (ERROR_MESSAGE): aws sqs receive-message --queue-url {url} --message-attribute-names All"
+        " --max-number-of-messages 10. Put it right, send again what is still wanted, then:"
+        f" aws sqs purge-queue --queue-url {url}"
+    )
+    return Check("Dead letters", WARNING, f"{number} in {name}: events or calls that nobody took.", fix)
 
 
 def log_role(accounts: Accounts) -> str:
