@@ -131,28 +131,31 @@ class Checks:
             return
         p_value = None if strict else more_often_tail(feature.missing, feature.rows, round((1 - required) * of), of)
 
-        def answer(adjusted: float) -> None:
-            if adjusted > self.policy.alpha:
-                return
+        def note(adjusted: float | None) -> None:
             self._note(
                 feature.name, "completeness_check",
                 f"{feature.missing} of {feature.rows} values of {feature.name} are missing: completeness {share:.6g} "
                 f"is less than the required {required:.6g}.",
                 test="completeness" if strict else "fisher_exact", statistic=share, threshold=required,
-                p_value=p_value, adjusted_p_value=None if strict else adjusted,
+                p_value=p_value, adjusted_p_value=adjusted,
                 baseline={"completeness": required}, observed={"completeness": share, "missing": feature.missing},
                 sample_sizes=self._sizes(feature.name),
                 rows=self._rows(f"{feature.name} is missing", feature.name, "missing"),
             )  # fmt: skip
 
-        self._decide(p_value, answer)
+        self._decide(p_value, note)
 
-    def _decide(self, p_value: float | None, answer: Callable[[float], None]) -> None:
-        """Answer at once when there is no test, with the others otherwise."""
+    def _decide(self, p_value: float | None, note: Callable[[float | None], None]) -> None:
+        """Note it at once when there is no test; otherwise when the p-value, adjusted for the others, says so."""
         if p_value is None:
-            answer(0.0)
-        else:
-            self._questions.append(Question(p_value, answer))
+            note(None)
+            return
+
+        def answer(adjusted: float) -> None:
+            if adjusted <= self.policy.alpha:
+                note(adjusted)
+
+        self._questions.append(Question(p_value, answer))
 
     def _types(self, feature: Feature, constraint: Mapping[str, Any]) -> None:
         wanted = str(constraint.get("inferred_type", "Unknown"))
@@ -174,22 +177,20 @@ class Checks:
         before, of = (baseline.unparsable, baseline.present + baseline.unparsable) if baseline else (0, 0)
         p_value = more_often_tail(wrong, values, before, of) if before and reason == "unparsable" else None
 
-        def answer(adjusted: float) -> None:
-            if adjusted > self.policy.alpha:
-                return
+        def note(adjusted: float | None) -> None:
             self._note(
                 feature.name, "data_type_check",
                 f"{wrong} of {values} values of {feature.name} are not {wanted}: {share:.6g} are, "
                 f"{required:.6g} is required.",
                 test="data_type" if p_value is None else "fisher_exact", statistic=share, threshold=required,
-                p_value=p_value, adjusted_p_value=None if p_value is None else adjusted,
+                p_value=p_value, adjusted_p_value=adjusted,
                 baseline={"type": wanted, "unparsable": before},
                 observed={"type": feature.kind if reason else "numbers", "unparsable": wrong},
                 sample_sizes={"baseline": of, "observed": values},
                 rows=self._rows(f"{feature.name} is not {wanted}", feature.name, reason),
             )  # fmt: skip
 
-        self._decide(p_value, answer)
+        self._decide(p_value, note)
 
     def _became_number(self, feature: Feature) -> bool:
         """Texts in the baseline, numbers only here."""
@@ -210,9 +211,7 @@ class Checks:
             return
         p_value = more_often_tail(negative, feature.present, 0, baseline.present)
 
-        def answer(adjusted: float) -> None:
-            if adjusted > self.policy.alpha:
-                return
+        def note(adjusted: float | None) -> None:
             self._note(
                 feature.name, "data_type_check",
                 f"{negative} of {feature.present} values of {feature.name} are negative; none of the baseline's "
@@ -224,7 +223,7 @@ class Checks:
                 rows=self._rows(f"{feature.name} is negative", feature.name, "negative"),
             )  # fmt: skip
 
-        self._questions.append(Question(p_value, answer))
+        self._decide(p_value, note)
 
     def _domain(self, feature: Feature, constraint: Mapping[str, Any]) -> None:
         domain = (constraint.get("string_constraints") or {}).get("domains")
