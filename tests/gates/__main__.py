@@ -19,7 +19,7 @@ import yaml
 
 from tests.blueprints.walking import ROOT
 from tests.gates import tools
-from tests.gates.audit import audit
+from tests.gates.audit import audit, forms, with_wildcards
 from tests.gates.defects import DEFECTS, caught
 from tests.gates.findings import Finding
 from tests.gates.page import page
@@ -93,6 +93,8 @@ def main(argv: list[str] | None = None) -> int:
         for entry in entries
         if not entry["findings"]
     ]
+    in_use = {form["form"] for subject in given for _, _, form in with_wildcards(subject) if form}
+    problems += [f"a form of wildcards that nothing has: {one['form']}" for one in forms() if one["form"] not in in_use]
     if len(killed) - len(survivors) < LEAST_CAUGHT * len(killed):
         problems.append(f"too many defects pass: {', '.join(survivors)}")
     if not PAGE.exists() or PAGE.read_text() != text:  # another version of a tool may count otherwise

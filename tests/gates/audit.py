@@ -5,6 +5,7 @@
 | IAM-ACTION-STAR | an Allow with `*`, `service:*` or a part of a name (`s3:Get*`) |
 | IAM-UNKNOWN-ACTION | an action that AWS does not have |
 | IAM-RESOURCE-STAR | `*` as the resource of an action that could be limited, and no condition limits it |
+| IAM-WILDCARD | a wildcard in a resource, in a form that `wildcards.yaml` gives no reason for |
 | IAM-PASSROLE | `iam:PassRole` without `iam:PassedToService`, or on any role |
 | IAM-TRUST | a service that may take a role without `aws:SourceAccount` or `aws:SourceArn` |
 | IAM-TRUST-ANYONE | a role that everybody, or another account as a whole, may take |
@@ -12,6 +13,7 @@
 | IAM-ACCOUNT | a resource policy for another account as a whole, without naming its roles |
 | IAM-PARAMETER | a parameter that may be any text and reaches an action, a resource or a principal |
 | IAM-ADMIN | a managed policy that is an administrator's |
+| IAM-INLINE | a policy inside of a role, where no limit of a managed policy and no review of it holds |
 | IAM-BOUNDARY | a role of a blueprint without a permissions boundary |
 """
 
@@ -19,7 +21,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.gates.findings import Finding
 from tests.gates.policies import PSEUDO, UNKNOWN, Statement, flat, references, statements
@@ -31,6 +38,7 @@ TRUSTED_WITHOUT_SOURCE = frozenset({"cloudformation.amazonaws.com", "lambda.amaz
 """Services that are not known to send source keys when they take a function's or a stack's role; whoever hands one
 of these the role needs ``iam:PassRole`` on it, in its own account.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html"""
+FORMS = Path(__file__).parent / "wildcards.yaml"
 ADMINISTRATORS = re.compile(r"policy/(AdministratorAccess|IAMFullAccess|PowerUserAccess|.*FullAccess)$")
 
 Complaint = tuple[str, str]
@@ -44,7 +52,34 @@ def audit(subject: Subject) -> list[Finding]:
         for check in CHECKS
         for rule, message in check(each)
     ]
-    return [*found, *_parameters(subject), *_roles(subject)]
+    return [*found, *_wildcards(subject), *_parameters(subject), *_roles(subject)]
+
+
+@cache
+def forms() -> Sequence[dict[str, Any]]:
+    """The forms of wildcards that have a reason."""
+    found: list[dict[str, Any]] = yaml.safe_load(FORMS.read_text())
+    return found
+
+
+def with_wildcards(subject: Subject) -> Iterator[tuple[Statement, str, dict[str, Any] | None]]:
+    """(statement, resource, its form if there is one) of every wildcard in a resource that an identity may use."""
+    for each in statements(subject.template):
+        for resource in each.resources if each.kind == "identity" and each.effect == "Allow" else ():
+            if "*" in resource and resource != "*":
+                fitting = (one for one in forms() if re.fullmatch(one["form"], resource) and _belongs(one, subject))
+                yield each, resource, next(fitting, None)
+
+
+def _belongs(form: dict[str, Any], subject: Subject) -> bool:
+    where = form.get("in", "")
+    return subject.name.startswith("launch-") == (where == "launch") and (where == "launch" or where in subject.name)
+
+
+def _wildcards(subject: Subject) -> Iterator[Finding]:
+    for each, resource, form in with_wildcards(subject):
+        if form is None:
+            yield Finding("iam audit", "IAM-WILDCARD", subject.name, each.place, f"allows on {resource}")
 
 
 def _actions(each: Statement) -> Iterator[Complaint]:
@@ -123,5 +158,7 @@ def _roles(subject: Subject) -> Iterator[Finding]:
         for arn in map(flat, properties.get("ManagedPolicyArns", [])):
             if ADMINISTRATORS.search(arn):
                 yield Finding("iam audit", "IAM-ADMIN", subject.name, name, f"has {arn}")
+        if properties.get("Policies"):
+            yield Finding("iam audit", "IAM-INLINE", subject.name, name, "has a policy inside")
         if not subject.name.startswith("launch-") and "PermissionsBoundary" not in properties:
             yield Finding("iam audit", "IAM-BOUNDARY", subject.name, name, "has no permissions boundary")

@@ -146,6 +146,44 @@ DEFECTS: Sequence[Defect] = (
     Defect("a part of an action", ENDPOINT, statement(POLICY, Action="s3:Get*", Resource="arn:aws:s3:::x/*")),
     Defect("a limitable action on everything", ENDPOINT, statement(POLICY, Action="s3:GetObject", Resource="*")),
     Defect(
+        "any bucket's objects", ENDPOINT, statement(POLICY, Action="s3:GetObject", Resource="arn:aws:s3:::models-*/*")
+    ),
+    Defect(
+        "any project's endpoints",
+        ENDPOINT,
+        statement(
+            POLICY,
+            Action="sagemaker:InvokeEndpoint",
+            Resource={"Fn::Sub": "arn:aws:sagemaker:${AWS::Region}:${AWS::AccountId}:endpoint/*"},
+        ),
+    ),
+    Defect(
+        "any role of a deployment",
+        HUB,
+        statement(
+            properties("AWS::IAM::ManagedPolicy", "DeployRoles"),
+            Action="iam:UpdateAssumeRolePolicy",
+            Resource={"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/${NamePrefix}-*"},
+        ),
+    ),
+    Defect(
+        "rights inside of a role",
+        ENDPOINT,
+        put(
+            ROLE,
+            [
+                {
+                    "PolicyName": "more",
+                    "PolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
+                    },
+                }
+            ],
+            "Policies",
+        ),
+    ),
+    Defect(
         "an action that does not exist", ENDPOINT, statement(POLICY, Action="s3:GetObjekt", Resource="arn:aws:s3:::x")
     ),
     Defect(
@@ -233,8 +271,9 @@ DEFECTS: Sequence[Defect] = (
     Defect(
         "a repository that is not scanned", HUB, drop(properties("AWS::ECR::Repository"), "ImageScanningConfiguration")
     ),
-    Defect("a log for ever", TRAINING, drop(properties("AWS::Logs::LogGroup"), "RetentionInDays")),
-    Defect("an impossible retention", TRAINING, put(properties("AWS::Logs::LogGroup"), 91, "RetentionInDays")),
+    Defect("a log for ever", HUB, drop(properties("AWS::Logs::LogGroup"), "RetentionInDays")),
+    Defect("an impossible retention", HUB, put(properties("AWS::Logs::LogGroup"), 91, "RetentionInDays")),
+    Defect("a log in clear", HUB, drop(properties("AWS::Logs::LogGroup", "Job"), "KmsKeyId")),
     Defect(
         "a secret in the template",
         HUB,

@@ -61,9 +61,11 @@ def test_statements_of_both_sides_of_a_condition() -> None:
 @pytest.mark.parametrize(
     ("statement", "rules"),
     [
-        ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}, []),
-        ({"Action": "s3:*", "Resource": "arn:aws:s3:::a/*"}, ["IAM-ACTION-STAR"]),
-        ({"Action": "s3:GetThing", "Resource": "arn:aws:s3:::a/*"}, ["IAM-UNKNOWN-ACTION"]),
+        ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/b"}, []),
+        ({"Action": "s3:GetObject", "Resource": {"Fn::Sub": "arn:aws:s3:::${Bucket}/*"}}, []),
+        ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}, ["IAM-WILDCARD"]),
+        ({"Action": "s3:*", "Resource": "arn:aws:s3:::a/b"}, ["IAM-ACTION-STAR"]),
+        ({"Action": "s3:GetThing", "Resource": "arn:aws:s3:::a/b"}, ["IAM-UNKNOWN-ACTION"]),
         ({"Action": "sagemaker:ListModels", "Resource": "*"}, []),
         ({"Action": ["sagemaker:ListModels", "s3:GetObject"], "Resource": "*"}, ["IAM-RESOURCE-STAR"]),
         ({"Action": "iam:PassRole", "Resource": "arn:aws:iam::1:role/r"}, ["IAM-PASSROLE"]),
@@ -74,3 +76,25 @@ def test_what_the_audit_says_of_a_statement(statement: Any, rules: list[str]) ->
     policy = {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": [statement]}}}
     found = audit(Subject("launch-x", {"Resources": {"P": policy}}))
     assert [each.rule for each in found] == rules
+
+
+def test_a_form_of_wildcards_holds_only_where_it_is_meant() -> None:
+    statement = {
+        "Action": "sagemaker:DescribeModel",
+        "Resource": {"Fn::Sub": "arn:aws:sagemaker:${AWS::Region}:${AWS::AccountId}:model/*"},
+    }
+    policy = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": {"Statement": [statement]}}}
+    found = {name: audit(Subject(name, {"Resources": {"P": policy}})) for name in ("launch-x", "model_training-x")}
+    assert found["launch-x"] == []
+    assert [each.rule for each in found["model_training-x"]] == ["IAM-WILDCARD"]
+
+
+def test_a_policy_inside_of_a_role_is_told() -> None:
+    role = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "PermissionsBoundary": "b",
+            "Policies": [{"PolicyName": "p", "PolicyDocument": {"Statement": []}}],
+        },
+    }
+    assert [each.rule for each in audit(Subject("x", {"Resources": {"R": role}}))] == ["IAM-INLINE"]

@@ -106,7 +106,7 @@ HOPS = [
         "events.amazonaws.com",
         "kms:GenerateDataKey",
         f":{HUB}:key/",
-        at_resource="EventsPublish",
+        at_resource="EventsEncrypt",
     ),
 ]
 SIDES = {

@@ -6,7 +6,7 @@ cross. Actions that change who may do what are absent, but for giving a project'
 
 from __future__ import annotations
 
-from orchestrator.infra.rights.function import PIPELINES
+from orchestrator.infra.rights.function import OF_STACK_SETS, PIPELINES
 from orchestrator.infra.rights.statement import EVERYTHING, Policy, allow, here, passed_to, role
 
 BOUNDARY: Policy = (
@@ -107,7 +107,7 @@ BOUNDARY: Policy = (
     allow(
         "GiveRolesToTheirServices",
         "iam:PassRole",
-        role(PIPELINES),
+        [role(PIPELINES), role(OF_STACK_SETS)],
         "A state machine gives a job its role, and a schedule that it changes its own.",
         passed_to("sagemaker", "scheduler"),
     ),

@@ -19,6 +19,10 @@ from orchestrator.infra.rights.statement import (
 
 PIPELINES = "mlops-pipeline-*"
 """Stacks, CodePipelines, state machines and roles of projects: their names begin so, whatever the name prefix."""
+OF_STACK_SETS = f"StackSet-{PIPELINES}"
+"""Stacks that a project's stack sets make in the stages, and the roles and rules in them that CloudFormation names."""
+STACK_SETS: Value = sub(f"arn:${{AWS::Partition}}:cloudformation:${{AWS::Region}}:*:stackset/{PIPELINES}")
+"""A project's stack sets; they belong to the management account of the organization, whoever makes them."""
 
 
 def policies(assets: Value, config: Value) -> Mapping[str, Policy]:
@@ -80,9 +84,15 @@ def _buckets(assets: Value, config: Value) -> Policy:
             "A deleted project leaves no bundle.",
         ),
         allow(
+            "KeepTemplatesOfStackSets",
+            "s3:DeleteObject s3:PutObject",
+            sub("${BlueprintBucket.Arn}/blueprints/*"),
+            "Stack sets take the templates of their stacks from there; those of a deleted project go.",
+        ),
+        allow(
             "TellAbsentFromForbidden",
             "s3:ListBucket",
-            sub("arn:${AWS::Partition}:s3:::${Bucket}", Bucket=assets),
+            [sub("arn:${AWS::Partition}:s3:::${Bucket}", Bucket=assets), arn_of("BlueprintBucket")],
             "Without it S3 answers 403 for an object that is not there.",
         ),
         allow(
@@ -115,6 +125,12 @@ def _pipelines() -> Policy:
             "cloudformation:DescribeStacks",
             here("cloudformation", "stack/*/*"),
             "A listing of stacks names none of them.",
+        ),
+        allow(
+            "FollowStackSets",
+            "cloudformation:ListStackInstances",
+            STACK_SETS,
+            "Where stack sets deploy, they say which stack stands in a stage.",
         ),
         allow(
             "GiveStacksTheirRole",
@@ -207,6 +223,18 @@ def _models() -> Policy:
             "scheduler:GetSchedule",
             here("scheduler", f"schedule/default/{PIPELINES}"),
             "After a deployment a monitor's schedule must be there and run.",
+        ),
+    )
+
+
+def organisation() -> Policy:
+    """What a delegated administrator of stack sets must be able to see; only where there are several accounts."""
+    return (
+        allow(
+            "SeeWhoAdministers",
+            "organizations:ListDelegatedAdministrators",
+            EVERYTHING,
+            "AWS asks it of whoever calls as a delegated administrator; the action has no resource level.",
         ),
     )
 

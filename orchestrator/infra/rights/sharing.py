@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.infra.rights.function import PIPELINES
+from orchestrator.infra.rights.function import OF_STACK_SETS, PIPELINES
 from orchestrator.infra.rights.statement import (
     EVERYTHING,
     Policy,
@@ -32,6 +32,13 @@ ADMINISTRATION = (
     " kms:ScheduleKeyDeletion kms:TagResource kms:UntagResource kms:UpdateAlias kms:UpdateKeyDescription"
 )
 
+PROJECTS = (PIPELINES, OF_STACK_SETS)
+"""Names of what projects make in the stages, by stacks and by stack sets."""
+BY_STACK_SETS = "stacksets-exec-*"
+"""The role with which AWS makes the stacks of stack sets in an account of the organization.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-orgs-activate-trusted-access.html
+"""
+
 
 def roles_of_stages(*names: str) -> dict[str, Any]:
     """The condition: one of these roles, of whichever account the principal already names."""
@@ -54,23 +61,16 @@ def only_tls(bucket: str) -> Statement:
 def key(accounts: Value, log_groups: list[str]) -> Policy:
     """The key's policy; ``accounts`` are the hub and the stages, ``log_groups`` the names of what it encrypts."""
     return (
-        *log_key(log_groups),
+        *_administered(log_groups),
         allow(
             "StageRolesUse",
             "kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom kms:ReEncryptTo",
             EVERYTHING,
             "Roles of the pipelines and of CloudFormation read and write encrypted artifacts in the stages.",
-            roles_of_stages(PIPELINES, "${NamePrefix}-pipeline-action", "${NamePrefix}-cloudformation"),
+            roles_of_stages(*PROJECTS, "${NamePrefix}-pipeline-action", "${NamePrefix}-cloudformation"),
             principal={"AWS": accounts},
         ),
-        allow(
-            "EventsPublish",
-            "kms:Decrypt kms:GenerateDataKey",
-            EVERYTHING,
-            "EventBridge publishes to the encrypted topic.",
-            from_this_account(),
-            principal={"Service": "events.amazonaws.com"},
-        ),
+        _events_encrypt(),
         allow(
             "AlarmsPublish",
             "kms:Decrypt kms:GenerateDataKey",
@@ -82,8 +82,24 @@ def key(accounts: Value, log_groups: list[str]) -> Policy:
     )
 
 
-def log_key(log_groups: list[str]) -> Policy:
-    """The policy of a key that the account administers and these log groups are encrypted with."""
+def stage_key(log_groups: list[str]) -> Policy:
+    """The policy of the key of a stage's account: for the log of its jobs, and for its dead letters."""
+    return (*_administered(log_groups), _events_encrypt())
+
+
+def _events_encrypt() -> Statement:
+    return allow(
+        "EventsEncrypt",
+        "kms:Decrypt kms:GenerateDataKey",
+        EVERYTHING,
+        "EventBridge publishes to the encrypted topic, and keeps dead letters in the encrypted queue.",
+        from_this_account(),
+        principal={"Service": "events.amazonaws.com"},
+    )
+
+
+def _administered(log_groups: list[str]) -> Policy:
+    """The statements of a key that the account administers and these log groups are encrypted with."""
     groups = [here("logs", f"log-group:{name}") for name in log_groups]
     return (
         allow(
@@ -113,7 +129,7 @@ def assets(accounts: Value) -> Policy:
             "s3:GetObject",
             sub("${AssetsBucket.Arn}/*"),
             "Jobs and endpoints of the stages read models and data; configs name the keys.",
-            roles_of_stages(PIPELINES),
+            roles_of_stages(*PROJECTS),
             principal={"AWS": accounts},
         ),
         allow(
@@ -121,7 +137,7 @@ def assets(accounts: Value) -> Policy:
             "s3:ListBucket",
             arn_of("AssetsBucket"),
             "SageMaker lists a prefix before it reads it.",
-            roles_of_stages(PIPELINES),
+            roles_of_stages(*PROJECTS),
             principal={"AWS": accounts},
         ),
     )
@@ -136,7 +152,7 @@ def blueprints(accounts: Value) -> Policy:
             "s3:GetObject",
             sub("${BlueprintBucket.Arn}/blueprints/*"),
             "Stages may look up what their stacks were made from.",
-            roles_of_stages(PIPELINES, "${NamePrefix}-pipeline-action", "${NamePrefix}-cloudformation"),
+            roles_of_stages(*PROJECTS, "${NamePrefix}-pipeline-action", "${NamePrefix}-cloudformation"),
             principal={"AWS": accounts},
         ),
     )
@@ -204,7 +220,7 @@ def topic(accounts: Value) -> Policy:
             "sns:Publish",
             ref("Topic"),
             "A job of a monitor that failed in a stage is told by a rule there, with a role of the pipeline.",
-            roles_of_stages(PIPELINES),
+            roles_of_stages(*PROJECTS),
             principal={"AWS": accounts},
         ),
         allow(
@@ -221,7 +237,7 @@ def topic(accounts: Value) -> Policy:
 
 def dead_letters() -> Policy:
     """A dead-letter queue: EventBridge keeps what it could not deliver, and only over TLS."""
-    rules = [here("events", f"rule/{name}") for name in ("${NamePrefix}-*", PIPELINES)]
+    rules = [here("events", f"rule/{name}") for name in ("${NamePrefix}-*", *PROJECTS)]
     return (
         allow(
             "OnlyTls",
@@ -256,7 +272,7 @@ def images(accounts: Value) -> Policy:
             ),
             (),
             "Jobs and endpoints of the stages run images of this repository.",
-            roles_of_stages(PIPELINES, "${NamePrefix}-cloudformation"),
+            roles_of_stages(*PROJECTS, "${NamePrefix}-cloudformation", BY_STACK_SETS),
             principal={"AWS": accounts},
         ),
     )
@@ -265,7 +281,7 @@ def images(accounts: Value) -> Policy:
 def registry(accounts: Value, name: Value) -> Policy:
     """The model package group of that name: stages read its packages and make models from them."""
     arn = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:"
-    roles = roles_of_stages(PIPELINES, "${NamePrefix}-cloudformation", "${NamePrefix}-read")
+    roles = roles_of_stages(*PROJECTS, "${NamePrefix}-cloudformation", "${NamePrefix}-read", BY_STACK_SETS)
     return (
         allow(
             "StagesReadTheGroup",

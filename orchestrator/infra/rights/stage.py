@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from orchestrator.infra.rights import jobs
 from orchestrator.infra.rights.cloudformation import bounded_roles, rules
-from orchestrator.infra.rights.function import PIPELINES
+from orchestrator.infra.rights.function import OF_STACK_SETS, PIPELINES, STACK_SETS, organisation
 from orchestrator.infra.rights.statement import EVERYTHING, Policy, Value, allow, arn_of, here, passed_to, sub
 
 
@@ -141,6 +141,66 @@ def deploy(hub_account: Value) -> Mapping[str, Policy]:
     }
 
 
+def stack_sets() -> Mapping[str, Policy]:
+    """What CloudFormation needs in the hub to roll stacks out to the stages by stack sets of the organization.
+
+    In a stage the stacks are made by a role of AWS's own. So this is the right to make anything there, and it is kept
+    to templates that the orchestrator wrote.
+    """
+    ours = {
+        "StringLike": {
+            "cloudformation:TemplateUrl": sub(
+                "https://${BlueprintBucket}.s3.${AWS::Region}.${AWS::URLSuffix}/blueprints/*"
+            )
+        }
+    }
+    targets = [
+        STACK_SETS,
+        sub("arn:${AWS::Partition}:cloudformation:${AWS::Region}:*:stackset-target/*"),
+        sub("arn:${AWS::Partition}:cloudformation:${AWS::Region}::type/resource/*"),
+    ]
+    return {
+        "DeployStackSets": (
+            allow(
+                "MakeStackSets",
+                "cloudformation:CreateStackSet cloudformation:GetTemplateSummary",
+                EVERYTHING,
+                "A stack set has no name to go by before it is made; its template must be one of the orchestrator's.",
+                ours,
+            ),
+            allow(
+                "ChangeStackSets",
+                "cloudformation:UpdateStackSet",
+                targets,
+                "A new template or new values reach the stacks; the template must be one of the orchestrator's.",
+                ours,
+            ),
+            allow(
+                "RollStackSetsOut",
+                "cloudformation:CreateStackInstances cloudformation:DeleteStackInstances",
+                targets,
+                "A stack set makes its stack in the stage's account, and takes it away.",
+            ),
+            allow(
+                "KeepStackSets",
+                "cloudformation:DeleteStackSet cloudformation:DescribeStackInstance cloudformation:DescribeStackSet"
+                " cloudformation:DescribeStackSetOperation cloudformation:ListStackInstances"
+                " cloudformation:ListStackSetOperationResults cloudformation:TagResource"
+                " cloudformation:UntagResource cloudformation:UpdateStackInstances",
+                STACK_SETS,
+                "CloudFormation waits for what it asked of a stack set, and removes it with the project.",
+            ),
+            allow(
+                "ReadTemplates",
+                "s3:GetObject",
+                sub("${BlueprintBucket.Arn}/blueprints/*"),
+                "The template of a stack set's stacks is read with the rights of who asks for it.",
+            ),
+            *organisation(),
+        )
+    }
+
+
 def _monitors() -> Policy:
     kinds = ("DataQuality", "ModelQuality", "ModelBias", "ModelExplainability")
     definitions = [
@@ -179,7 +239,7 @@ def read() -> Mapping[str, Policy]:
                 "cloudformation:DescribeChangeSet cloudformation:DescribeStackEvents"
                 " cloudformation:DescribeStackResources cloudformation:DescribeStacks"
                 " cloudformation:ListStackResources",
-                here("cloudformation", f"stack/{PIPELINES}"),
+                [here("cloudformation", f"stack/{PIPELINES}"), here("cloudformation", f"stack/{OF_STACK_SETS}")],
                 "Status and approvals tell of a stage's stacks and change sets.",
             ),
             allow(

@@ -13,14 +13,14 @@ from orchestrator.infra.stacks.elements import kept, ref, text
 ENCRYPTED_LOGS = ["/aws/lambda/${NamePrefix}-orchestrator", "/mlops/${NamePrefix}-orchestrator-api", jobs.LOG]
 
 
-def add_log_key(stack: Stack) -> None:
-    """The resource LogKey, for the log of the jobs in the account of a stage."""
+def add_stage_key(stack: Stack) -> None:
+    """The resource StageKey, for what stays in the account of a stage: the log of its jobs, and its dead letters."""
     key = kms.CfnKey(
         stack,
-        "LogKey",
-        description="Encrypts the log of the jobs that MLOps Orchestrator's pipelines run here.",
+        "StageKey",
+        description="Encrypts what MLOps Orchestrator keeps in this account: the log of jobs, events that went astray.",
         enable_key_rotation=True,
-        key_policy=document(sharing.log_key([jobs.LOG])),
+        key_policy=document(sharing.stage_key([jobs.LOG])),
     )
     kept(key)
 

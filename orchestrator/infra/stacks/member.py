@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import Stack
 
+from orchestrator.infra.rights.statement import Value
 from orchestrator.infra.stacks import encryption, jobs, notifications, stage_roles
 from orchestrator.infra.stacks.elements import condition, declare, given
 from orchestrator.infra.stacks.parameters import STAGE_ACCOUNT
@@ -13,7 +14,8 @@ def stage_account(stack: Stack) -> None:
     """The stage-account template; launched by hand, by ``mlops deploy``, or rolled out by the hub's stack set."""
     declare(stack, STAGE_ACCOUNT)
     condition(stack, "HasPermissionsBoundary", given("PermissionsBoundaryArn"))
-    encryption.add_log_key(stack)
-    jobs.add(stack, {"Fn::GetAtt": ["LogKey", "Arn"]})
-    notifications.add_dead_letters(stack, sqs_managed_sse_enabled=True)
+    key: Value = {"Fn::GetAtt": ["StageKey", "Arn"]}
+    encryption.add_stage_key(stack)
+    jobs.add(stack, key)
+    notifications.add_dead_letters(stack, key)
     stage_roles.add(stack, {"Ref": "HubAccount"}, {"Ref": "ArtifactBucket"}, {"Ref": "ArtifactKeyArn"})

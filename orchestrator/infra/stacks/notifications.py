@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aws_cdk import Stack
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
@@ -30,17 +28,17 @@ def add(stack: Stack, accounts: Value) -> None:
         stack, "MailSubscription", topic_arn=ref("Topic"), protocol="email", endpoint=ref("NotificationEmail")
     )
     only_if(mail, "HasEmail")
-    add_dead_letters(stack, kms_master_key_id=text({"Fn::GetAtt": ["Key", "Arn"]}))
+    add_dead_letters(stack, {"Fn::GetAtt": ["Key", "Arn"]})
 
 
-def add_dead_letters(stack: Stack, **encryption: Any) -> None:
-    """DeadLetters and its policy; every account of a stage has one, for the events of its own rules."""
+def add_dead_letters(stack: Stack, key_arn: Value) -> None:
+    """DeadLetters and its policy; every account of a stage has them too, for the events of its own rules."""
     queue = sqs.CfnQueue(
         stack,
         "DeadLetters",
         queue_name=text({"Fn::Sub": "${NamePrefix}-orchestrator-dead-letters"}),
+        kms_master_key_id=text(key_arn),
         message_retention_period=FOURTEEN_DAYS_SECONDS,
-        **encryption,
     )
     kept(queue)
     sqs.CfnQueuePolicy(
