@@ -200,6 +200,7 @@ class _Planning:
             "project": self.project,
             "tags": dict(self.workload.tags),
             "other_accounts": sorted(others),
+            "deployment": self.workload.deployment,
         }
 
     def _stack_name(self, stage: Stage) -> str:

@@ -16,7 +16,7 @@ class Settings:
 
     ``stages_that_need_approval`` are those of them that no config can change without a review (see ``floor``).
     ``stack_sets_call_as`` is how the account asks for stack sets of the organization: ``SELF`` (the management account)
-    or ``DELEGATED_ADMIN``.
+    or ``DELEGATED_ADMIN``; empty where the orchestrator is installed for one account.
     """
 
     account: str
@@ -36,7 +36,7 @@ class Settings:
     detailed_errors: bool = True
     monitoring_engine: str = "mlops"
     stages_that_need_approval: tuple[str, ...] = ()
-    stack_sets_call_as: str = "SELF"
+    stack_sets_call_as: str = ""
 
     @property
     def multi_account(self) -> bool:
@@ -100,5 +100,5 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         stages_that_need_approval=tuple(
             name.strip() for name in environment.get("STAGES_THAT_NEED_APPROVAL", "").split(",") if name.strip()
         ),
-        stack_sets_call_as=environment.get("STACK_SETS_CALL_AS", "SELF"),
+        stack_sets_call_as=environment.get("STACK_SETS_CALL_AS", ""),
     )

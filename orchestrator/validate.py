@@ -181,9 +181,10 @@ def _asked_of_stages(body: Mapping[str, Any], stages: Iterable[Stage], settings:
     items = given if isinstance(given, list) else []
     named = [isinstance(item, Mapping) and isinstance(item.get("name"), str) for item in items]
     own = [f"$.stages[{index}]" for index, has_name in enumerate(named) if has_name]
-    if by_stack_sets and not settings.blueprint_bucket:
-        text = "This orchestrator has no blueprint bucket, from which stack sets take their templates."
-        yield Problem("$.deployment", text, BY_STACK_SETS, fix="Bring the orchestrator up to date: `mlops deploy`.")
+    if by_stack_sets and not (settings.blueprint_bucket and settings.stack_sets_call_as):
+        text = "This orchestrator has no stack sets: it is installed for one account, or by an earlier version."
+        fix = "Deploy it for several accounts (`mlops deploy --stages ...`), or leave `deployment` out."
+        yield Problem("$.deployment", text, BY_STACK_SETS, "`change_set`", fix)
     for index, stage in enumerate(stages):
         path = own[index] if own else "$.stages"
         if not by_stack_sets:

@@ -39,6 +39,7 @@ def statements_of(holder: str) -> list[dict[str, Any]]:
 
 
 HAS_NO_RESOURCE_LEVEL = {  # Service Authorization Reference; with conditions where AWS has some
+    "cloudformation:CreateStackSet",
     "cloudformation:ValidateTemplate",
     "cloudwatch:PutMetricData",
     "codepipeline:PutJobFailureResult",
@@ -57,6 +58,7 @@ HAS_NO_RESOURCE_LEVEL = {  # Service Authorization Reference; with conditions wh
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+    "organizations:ListDelegatedAdministrators",
     "sagemaker:ListAutoMLJobs",
     "sagemaker:ListHyperParameterTuningJobs",
     "sagemaker:ListModelCards",
@@ -69,7 +71,11 @@ HAS_NO_RESOURCE_LEVEL = {  # Service Authorization Reference; with conditions wh
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
-WIDE_WITH_A_REASON = {"JoinTheNetwork", "WriteLogs"}  # named after the fact; checked by the service for everything
+WIDE_WITH_A_REASON = {  # named after the fact; checked by the service for everything; about a template, not a stack
+    "JoinTheNetwork",
+    "MakeStackSets",
+    "WriteLogs",
+}
 NOT_USED = {  # what the handler of a resource type may need, for properties that our templates never set
     "AWS::CodePipeline::Pipeline": r"codestar-connections:.*",
     "AWS::IAM::ManagedPolicy": r"iam:(Attach|Detach)(Group|User)Policy",

@@ -31,8 +31,11 @@ ARN: Value = {"Fn::Sub": f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AW
 QUEUE: Value = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
 
 
-def add(stack: Stack, stages: Value) -> None:
-    """The function; ``stages`` is what a config that names none gets."""
+def add(stack: Stack, stages: Value, call_as: Value = None) -> None:
+    """The function; ``stages`` is what a config that names none gets.
+
+    ``call_as`` is how it asks for stack sets of the organization, None where there are none.
+    """
     condition(stack, "HasSubnets", list_given("SubnetIds"))
     condition(stack, "HasReservedConcurrency", {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReservedConcurrency"}, "0"]}]})
     log = logs.CfnLogGroup(
@@ -49,7 +52,7 @@ def add(stack: Stack, stages: Value) -> None:
         NAME,
         "What the orchestrator's function may do.",
         trust_of_service("lambda", says_source=False),
-        function.policies(ASSETS, CONFIG),
+        {**function.policies(ASSETS, CONFIG), **({"FunctionOrganisation": function.organisation()} if call_as else {})},
         {"FunctionNetwork": ("HasSubnets", function.network())},
     )
     role(
@@ -60,7 +63,7 @@ def add(stack: Stack, stages: Value) -> None:
         trust_of_service("cloudformation", says_source=False),
         cloudformation.policies(),
     )
-    _function(stack, stages)
+    _function(stack, {**_environment(stages), **({"STACK_SETS_CALL_AS": call_as} if call_as else {})})
     lambda_.CfnEventInvokeConfig(
         stack,
         "FunctionAsync",
@@ -72,7 +75,7 @@ def add(stack: Stack, stages: Value) -> None:
     _invokers(stack)
 
 
-def _function(stack: Stack, stages: Value) -> None:
+def _function(stack: Stack, environment: dict[str, Any]) -> None:
     made = lambda_.CfnFunction(
         stack,
         "Function",
@@ -94,7 +97,7 @@ def _function(stack: Stack, stages: Value) -> None:
     made.add_property_override("ReservedConcurrentExecutions", reserved)
     network = {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
     made.add_property_override("VpcConfig", chosen("HasSubnets", network, NOTHING))
-    made.add_property_override("Environment", {"Variables": _environment(stages)})
+    made.add_property_override("Environment", {"Variables": environment})
 
 
 def _environment(stages: Value) -> dict[str, Any]:

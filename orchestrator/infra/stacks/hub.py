@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_cdk import CfnRule, CfnRuleAssertion, Stack, Token
 
+from orchestrator.infra.rights import stage
 from orchestrator.infra.rights.statement import Value
 from orchestrator.infra.stacks import (
     api,
@@ -35,7 +36,7 @@ def multi_account(stack: Stack, stage_template: dict[str, Any]) -> None:
     """A hub with stages in other accounts; ``stage_template`` is rolled out to them when units are given."""
     declare(stack, MULTI_ACCOUNT)
     organisation.declare(stack)
-    _resources(stack, organisation.accounts(), organisation.stages())
+    _resources(stack, organisation.accounts(), organisation.stages(), organisation.CALL_AS)
     organisation.add(stack, stage_template)
     preset = [{"Fn::Not": [{"Fn::Equals": [{"Ref": f"{name}AccountId"}, ""]}]} for name in organisation.PRESET]
     named = {"Fn::Not": [{"Fn::Contains": [{"Ref": "StageAccounts"}, ""]}]}
@@ -51,17 +52,18 @@ def multi_account(stack: Stack, stage_template: dict[str, Any]) -> None:
     )
 
 
-def _resources(stack: Stack, accounts: Value, stages: Value) -> None:
+def _resources(stack: Stack, accounts: Value, stages: Value, call_as: Value = None) -> None:
     condition(stack, "HasPermissionsBoundary", given("PermissionsBoundaryArn"))
     encryption.add(stack, accounts)
     buckets.add(stack, accounts)
     notifications.add(stack, accounts)
     images.add(stack, accounts)
-    function.add(stack, stages)
+    function.add(stack, stages, call_as)
     api.add(stack)
     connection.add(stack)
     jobs.add(stack, {"Fn::GetAtt": ["Key", "Arn"]})
-    stage_roles.add(stack, HERE, {"Ref": "ArtifactBucket"}, {"Fn::GetAtt": ["Key", "Arn"]})
+    more = stage.stack_sets() if call_as else {}
+    stage_roles.add(stack, HERE, {"Ref": "ArtifactBucket"}, {"Fn::GetAtt": ["Key", "Arn"]}, more)
     _outputs(stack)
 
 

@@ -15,10 +15,12 @@ from orchestrator.infra.stacks.elements import chosen, condition, is_yes, list_g
 
 PRESET = ("Dev", "Staging", "Prod")
 HERE: Value = {"Ref": "AWS::AccountId"}
+CALL_AS: Value = chosen("IsDelegatedAdmin", "DELEGATED_ADMIN", "SELF")
+"""How the hub asks for stack sets of the organization."""
 PRESET_STAGES = (
-    '[{"name":"dev","account":"${DevAccountId}","approval":false},'
-    '{"name":"staging","account":"${StagingAccountId}","approval":true},'
-    '{"name":"prod","account":"${ProdAccountId}","approval":true}]'
+    '[{"name":"dev","account":"${DevAccountId}","approval":false,"organizational_unit":"${DevOrgId}"},'
+    '{"name":"staging","account":"${StagingAccountId}","approval":true,"organizational_unit":"${StagingOrgId}"},'
+    '{"name":"prod","account":"${ProdAccountId}","approval":true,"organizational_unit":"${ProdOrgId}"}]'
 )
 
 
@@ -63,7 +65,7 @@ def add(stack: Stack, template: dict[str, Any]) -> None:
         stack_set_name=text({"Fn::Sub": "${NamePrefix}-stage-accounts"}),
         description="The roles of MLOps Orchestrator in the accounts of its stages.",
         permission_model="SERVICE_MANAGED",
-        call_as=text(chosen("IsDelegatedAdmin", "DELEGATED_ADMIN", "SELF")),
+        call_as=text(CALL_AS),
         auto_deployment=CfnStackSet.AutoDeploymentProperty(enabled=False),
         managed_execution={"Active": True},
         capabilities=["CAPABILITY_NAMED_IAM"],

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
 from orchestrator.infra.rights import stage
 from orchestrator.infra.rights.boundary import BOUNDARY
 from orchestrator.infra.rights.function import PIPELINES
-from orchestrator.infra.rights.statement import Value, document, trust_of_account, trust_of_service
+from orchestrator.infra.rights.statement import Policy, Value, document, trust_of_account, trust_of_service
 from orchestrator.infra.stacks.elements import accepted, chosen, condition, list_given, output, role, text
 
 
-def add(stack: Stack, hub_account: Value, artifacts: Value, key_arn: Value) -> None:
+def add(
+    stack: Stack, hub_account: Value, artifacts: Value, key_arn: Value, deploys_too: Mapping[str, Policy] | None = None
+) -> None:
     """Boundary, ActionRole, DeployRole and ReadRole.
 
-    ``artifacts`` is the name of the hub's artifact bucket, ``key_arn`` its key.
+    ``artifacts`` is the name of the hub's artifact bucket, ``key_arn`` its key; ``deploys_too`` are further policies of
+    DeployRole.
     """
     condition(stack, "HasOperators", list_given("Operators"))
     boundary = iam.CfnManagedPolicy(
@@ -40,7 +45,7 @@ def add(stack: Stack, hub_account: Value, artifacts: Value, key_arn: Value) -> N
         "${NamePrefix}-cloudformation",
         "CloudFormation makes the stacks of the pipelines with this role.",
         trust_of_service("cloudformation", says_source=False),
-        stage.deploy(hub_account),
+        {**stage.deploy(hub_account), **(deploys_too or {})},
     )
     role(
         stack,
