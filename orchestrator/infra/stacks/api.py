@@ -139,14 +139,13 @@ def _log_role(stack: Stack) -> None:
         {"ApiLogPolicy": API_LOGS},
     )
     policy = elements.found(stack, "ApiLogPolicy")
-    only_if(policy, "SetsApiGatewayLogRole")
     accepted(
         policy, "As AWS's own policy for this role; it serves every API of the account.", "CKV_AWS_111", "CKV_AWS_108"
     )
     account = apigateway.CfnAccount(
         stack, "ApiAccount", cloud_watch_role_arn=text({"Fn::GetAtt": ["ApiLogRole", "Arn"]})
     )
-    for one in (made, account):
+    for one in (policy, made, account):  # a policy that a role has cannot go
         kept(one)
         only_if(one, "SetsApiGatewayLogRole")
 

@@ -43,8 +43,25 @@ def given(template: dict[str, Any], file: Path) -> dict[str, str]:
     return {**parameters, **{name: FROM_OTHER_PIPELINES[name] for name in absent}}
 
 
+@pytest.fixture(scope="module")
+def launched(cloud: Cloud) -> Cloud:
+    """An account with the policies that the launch templates make for all projects."""
+    account = Cloud(cloud.home, cloud._embedded, account="333333333333")
+    template = json.loads((LAUNCH / "stage-account.template.json").read_text())
+    prefix = template["Parameters"]["NamePrefix"]["Default"]
+    anything = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    for resource in template["Resources"].values():
+        name = resource.get("Properties", {}).get("ManagedPolicyName")
+        if name:
+            account.client("iam").create_policy(
+                PolicyName=name["Fn::Sub"].replace("${NamePrefix}", prefix),
+                PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [anything]}),
+            )
+    return account
+
+
 @pytest.mark.parametrize("path", renderings(), ids=lambda path: str(path.relative_to(ROOT / "blueprints")))
-def test_a_rendering_is_accepted_with_every_parameter_file(cloud: Cloud, path: Path) -> None:
+def test_a_rendering_is_accepted_with_every_parameter_file(launched: Cloud, path: Path) -> None:
     body = path.read_text()
     template = yaml.safe_load(body)
     files = parameter_files(path)
@@ -52,21 +69,21 @@ def test_a_rendering_is_accepted_with_every_parameter_file(cloud: Cloud, path: P
     makes_models = "AWS::SageMaker::" in body
     for file in files:
         parameters = given(template, file)
-        name = cloud.name("rendering")
+        name = launched.name("rendering")
         if "AWS::SageMaker::MonitoringSchedule" in body:  # SageMaker Model Monitor is AWS's alone
             with pytest.raises(ClientError, match="cannot make a AWS::SageMaker::"):
-                cloud.change_set(name, body, ChangeSetType="CREATE", parameters=parameters, Capabilities=NAMED)
+                launched.change_set(name, body, ChangeSetType="CREATE", parameters=parameters, Capabilities=NAMED)
             continue
-        change_set = cloud.change_set(name, body, ChangeSetType="CREATE", parameters=parameters, Capabilities=NAMED)
+        change_set = launched.change_set(name, body, ChangeSetType="CREATE", parameters=parameters, Capabilities=NAMED)
         assert change_set["Status"] == "CREATE_COMPLETE", change_set.get("StatusReason")
         assert {change["ResourceChange"]["Action"] for change in change_set["Changes"]} == {"Add"}
         if not makes_models:  # models and endpoints want their data; the rest can be made at once
-            cloud.cf.execute_change_set(ChangeSetName=change_set["ChangeSetId"])
-            stack = cloud.wait(change_set["StackId"])
-            assert stack["StackStatus"] == "CREATE_COMPLETE", cloud.failures(stack)
+            launched.cf.execute_change_set(ChangeSetName=change_set["ChangeSetId"])
+            stack = launched.wait(change_set["StackId"])
+            assert stack["StackStatus"] == "CREATE_COMPLETE", launched.failures(stack)
             with pytest.raises(ClientError, match="No updates are to be performed"):
-                cloud.update(stack, body, parameters=parameters, Capabilities=NAMED)
-        assert cloud.delete(cloud.stack(name))["StackStatus"] == "DELETE_COMPLETE"
+                launched.update(stack, body, parameters=parameters, Capabilities=NAMED)
+        assert launched.delete(launched.stack(name))["StackStatus"] == "DELETE_COMPLETE"
 
 
 def test_the_launch_templates_deploy_stay_and_go(cloud: Cloud) -> None:
