@@ -9,6 +9,7 @@ Source: https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/ and the
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 from collections.abc import Iterator
 from functools import cache
@@ -68,6 +69,7 @@ def _engine() -> tuple[Any, Any]:
     """Made at the first config: it takes a fifth of a second, and not every event is a config."""
     import cloudformation_validate
 
+    atexit.register(_engine.cache_clear)  # its library is gone when the interpreter clears up by itself
     return cloudformation_validate, cloudformation_validate.CelEngine()
 
 

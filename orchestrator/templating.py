@@ -65,10 +65,16 @@ def render_document(folders: tuple[Path, ...], template: str, names: Mapping[str
     values: list[Any] = []
     try:
         text = _environment(folders, strict).get_template(template).render({**names, _VALUES: values})
-        document = yaml.load(text, _Loader)  # noqa: S506  (a safe loader, see below)
+        document = _parsed(text)
     except (TemplateError, yaml.YAMLError, TypeError, ValueError, LookupError, OSError) as error:
         raise BlueprintBroken(f"{template}: {error}") from error
     return _Filling(template, values).fill(document, ())
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> Any:
+    """The document, which nobody may change. Values are not in the text, so configs of one shape share it."""
+    return yaml.load(text, _Loader)  # noqa: S506  (a safe loader, see below)
 
 
 @pass_context

@@ -82,7 +82,7 @@ def test_a_condition_is_looked_through(changed: Any) -> None:
 def test_a_tag_touches_everything(changed: Any) -> None:
     found = changed(lambda config: config["tags"].update(team="y"))
     assert "tag team" in found.stacks[2].parameters
-    assert len(found.stacks[2].resources) == 4
+    assert found.stacks[2].resources == ("Endpoint", "EndpointConfig", "ExecutionPolicy", "ExecutionRole", "Model")
 
 
 def test_stages_and_pipelines_come_and_go(flow_config: Any, rendered: Render) -> None:
