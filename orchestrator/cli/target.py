@@ -24,9 +24,14 @@ PRESET_ACCOUNTS = {
 PREFIX_VARIABLE = "MLOPS_NAME_PREFIX"
 
 
+def name_prefix() -> str:
+    """What the names of the deployment begin with: ``MLOPS_NAME_PREFIX`` says it where it is not mlops."""
+    return os.environ.get(PREFIX_VARIABLE) or "mlops"
+
+
 def function_name(prefix: str = "") -> str:
-    """The name of the orchestrator's function: ``MLOPS_NAME_PREFIX`` says what it begins with where it is not mlops."""
-    return f"{prefix or os.environ.get(PREFIX_VARIABLE) or 'mlops'}-orchestrator"
+    """The name of the orchestrator's function, with this name prefix or the environment's."""
+    return f"{prefix or name_prefix()}-orchestrator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,8 @@ def offline_settings() -> Settings:
             "MLOPS_FUNCTION_ARN": f"arn:aws:lambda:{region}:{hub}:function:{function_name('mlops')}",
             "CFN_ROLE_ARN": f"arn:aws:iam::{hub}:role/mlops-cloudformation",
             "STAGES": json.dumps(stages),
+            "BLUEPRINT_BUCKET": f"mlops-blueprints-{hub}-{region}",
+            "STACK_SETS_CALL_AS": "DELEGATED_ADMIN",
         }
     )
 

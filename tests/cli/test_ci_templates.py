@@ -1,4 +1,5 @@
-"""The templates for continuous integration: they parse, their shell is shell, they hold no keys and ask for little."""
+"""The templates for continuous integration: they have the form of their products, their shell is shell, takes nothing
+that strangers write, holds no keys and asks for little."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from cfnlint.api import lint_file
@@ -16,6 +18,86 @@ from orchestrator.cli.__main__ import find_verbs
 FOLDER = Path(__file__).parents[2] / "templates" / "ci"
 GITHUB = FOLDER / "github" / "mlops.yml"
 GITLAB = FOLDER / "gitlab" / "mlops.gitlab-ci.yml"
+OURS = {
+    "ASSETS_BUCKET", "CONFIG", "CONFIG_BUCKET", "PACKAGE", "NUMBER", "MLOPS_ASSETS_BUCKET", "MLOPS_CONFIG",
+    "MLOPS_CONFIG_BUCKET", "MLOPS_ID_TOKEN", "MLOPS_NOTE_TOKEN", "MLOPS_PACKAGE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "status",
+}  # fmt: skip
+"""Variables of the templates themselves, or of whoever sets the project up."""
+THEIRS = {
+    "GITHUB_REPOSITORY", "GITHUB_STEP_SUMMARY", "CI_API_V4_URL", "CI_MERGE_REQUEST_IID", "CI_PROJECT_ID",
+    "CI_PROJECT_PATH",
+}  # fmt: skip
+"""Variables of the products that only they write: names of projects and numbers, no branch, title or message."""
+CONTEXTS = {"github.event.pull_request.number", "github.repository", "github.token"}
+TEXT = {"type": "string", "minLength": 1}
+VARIABLES = {"type": "object", "additionalProperties": {"type": "string"}}
+STEP = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"name": TEXT, "uses": TEXT, "run": TEXT, "if": TEXT, "with": {"type": "object"}, "env": VARIABLES},
+    "oneOf": [{"required": ["uses"]}, {"required": ["name", "run"]}],
+}
+INPUT = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["type", "description"],
+    "properties": {"type": {"const": "string"}, "description": TEXT, "required": {"const": True}, "default": {}},
+    "oneOf": [{"required": ["required"]}, {"required": ["default"]}],
+}
+GITHUB_FORM = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "on", "permissions", "jobs"],
+    "properties": {
+        "name": TEXT,
+        "on": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"workflow_call": {"properties": {"inputs": {"additionalProperties": INPUT}}}},
+        },
+        "permissions": {"const": {}},
+        "env": VARIABLES,
+        "jobs": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["if", "runs-on", "timeout-minutes", "permissions", "steps"],
+                "properties": {
+                    "if": TEXT,
+                    "runs-on": {"const": "ubuntu-latest"},
+                    "timeout-minutes": {"type": "integer", "maximum": 15},
+                    "permissions": {"type": "object", "additionalProperties": {"enum": ["read", "write"]}},
+                    "concurrency": {"type": "object", "required": ["group", "cancel-in-progress"]},
+                    "steps": {"type": "array", "minItems": 1, "items": STEP},
+                },
+            },
+        },
+    },
+}
+GITLAB_FORM = {
+    "type": "object",
+    "required": ["variables", ".mlops"],
+    "properties": {"variables": VARIABLES},
+    "additionalProperties": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "extends": {"const": ".mlops"},
+            "stage": {"enum": ["test", "deploy"]},
+            "image": TEXT,
+            "timeout": TEXT,
+            "id_tokens": {"type": "object", "additionalProperties": {"required": ["aud"]}},
+            "rules": {"type": "array", "items": {"type": "object", "required": ["if"]}},
+            "variables": VARIABLES,
+            "resource_group": TEXT,
+            "before_script": {"type": "array", "items": TEXT},
+            "script": {"type": "array", "items": TEXT},
+            "artifacts": {"type": "object", "required": ["paths"]},
+        },
+    },
+}
 
 
 def github() -> Any:
@@ -56,6 +138,44 @@ def test_shell_is_shell_and_takes_nothing_from_expressions(where: str) -> None:
     assert called <= set(find_verbs())
 
 
+@pytest.mark.parametrize("where", sorted(scripts()))
+def test_what_strangers_write_never_reaches_a_shell(where: str) -> None:
+    """Branches, titles and messages are not asked for; what is asked for stands in quotes; a pipe hides no failure."""
+    text = scripts()[where]
+    assert set(re.findall(r"\$\{?([A-Za-z_]\w*)", text)) <= OURS | THEIRS
+    bare = re.sub(r'"[^"\n]*"', "", re.sub(r"'[^'\n]*'", "", text))
+    assert not re.findall(r"\$[A-Za-z_]\w*", bare)
+    assert not re.search(r"\beval\b|\bsh -c\b|(?<!\\)`", re.sub(r"'[^'\n]*'", "", text))
+    assert "|" not in re.sub(r"\|\|", "", bare) or "set -o pipefail" in text
+
+
+def test_expressions_give_what_only_github_and_the_caller_write() -> None:
+    document = github()
+    steps = [one for job in document["jobs"].values() for one in job["steps"]]
+    values = [*document["env"].values(), *(value for one in steps for value in (one.get("env") or {}).values())]
+    values += [value for one in steps for value in (one.get("with") or {}).values()]
+    values += [job.get("concurrency", {}).get("group", "") for job in document["jobs"].values()]
+    named = {name for value in values for name in re.findall(r"\$\{\{\s*([^}]*?)\s*\}\}", str(value))}
+    assert named - CONTEXTS == {f"inputs.{name}" for name in document[True]["workflow_call"]["inputs"]}
+
+
+def test_the_documents_have_their_products_form() -> None:
+    workflow = {"on" if key is True else key: value for key, value in github().items()}  # YAML 1.1 reads "on" as true
+    for document, form in ((workflow, GITHUB_FORM), (gitlab(), GITLAB_FORM)):
+        jsonschema.Draft7Validator.check_schema(form)
+        assert [error.message for error in jsonschema.Draft7Validator(form).iter_errors(document)] == []
+
+
+def test_after_the_merge_the_config_is_put_and_nothing_else_is_asked() -> None:
+    for where, folder in (
+        ("github provision Provision", "GITHUB_REPOSITORY"),
+        ("gitlab mlops-provision script", "CI_PROJECT_PATH"),
+    ):
+        text = scripts()[where].replace("\\\n", " ")
+        (command,) = [line for line in text.splitlines() if "mlops " in line]
+        assert re.match(rf'\s*mlops provision "\$\w*CONFIG" --into "\${folder}" ', command)
+
+
 def test_github_gets_a_token_for_aws_and_little_else() -> None:
     document = github()
     assert document["permissions"] == {}
@@ -92,7 +212,8 @@ def test_the_roles_take_tokens_of_one_repository_alone() -> None:
     parameters = yaml.load(text, Plain)["Parameters"]
     for name, wide in (("PlanSubject", "repo:team/*:pull_request"), ("ProvisionSubject", "repo:team/models:ref:*")):
         pattern = parameters[name]["AllowedPattern"]
-        assert not re.fullmatch(pattern, wide) and not re.fullmatch(pattern, "*")
+        for no in (wide, "*", "repo:team:ref:refs/heads/main", "repo:/models:ref:x", "repo:team/:ref:x"):
+            assert not re.fullmatch(pattern, no)
         assert re.fullmatch(pattern, "repo:team/models:ref:refs/heads/main")
 
 

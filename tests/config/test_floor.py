@@ -189,36 +189,38 @@ STAGES = st.lists(
     max_size=4,
     unique_by=lambda each: each["name"],
 )
-REVIEWED = st.sampled_from([("prod",), ("dev",), ("dev", "prod")])
+REVIEWED = st.sampled_from(["prod", "dev", "dev,prod"])
+STAGES_OF_THE_DEPLOYMENT = json.dumps([{"name": "dev", "account": DEV}, {"name": "prod", "account": PROD}])
+ENVIRONMENT = {
+    "MLOPS_ACCOUNT": "111111111111",
+    "AWS_REGION": "us-east-1",
+    "ASSETS_BUCKET": "assets",
+    "ARTIFACT_BUCKET": "artifacts",
+    "ARTIFACT_KEY_ARN": "arn:aws:kms:us-east-1:111111111111:key/k",
+    "MLOPS_NOTIFICATIONS_SNS_TOPIC": "arn:aws:sns:us-east-1:111111111111:t",
+    "MLOPS_FUNCTION_ARN": "arn:aws:lambda:us-east-1:111111111111:function:mlops-orchestrator",
+    "CFN_ROLE_ARN": "arn:aws:iam::111111111111:role/mlops-cloudformation",
+}
 
 
 @given(STAGES, REVIEWED)
 @examples(max_examples=60, deadline=None, derandomize=True)
-def test_whatever_is_accepted_is_reviewed_before_it_reaches_a_protected_account(stages: Any, reviewed: Any) -> None:
-    place = {"account": "111111111111", "region": "us-east-1"}
-    buckets = {"assets_bucket": "assets", "artifact_bucket": "artifacts"}
-    own = (Stage("dev", DEV, "us-east-1"), Stage("prod", PROD, "us-east-1"))
-    settings = Settings(
-        **place,
-        **buckets,
-        artifact_key_arn="arn:aws:kms:us-east-1:111111111111:key/k",
-        notifications_topic_arn="arn:aws:sns:us-east-1:111111111111:t",
-        function_arn="arn:aws:lambda:us-east-1:111111111111:function:mlops-orchestrator",
-        cloudformation_role_arn="arn:aws:iam::111111111111:role/mlops-cloudformation",
-        stages=own,
-        stages_that_need_approval=reviewed,
+def test_whatever_is_accepted_is_reviewed_before_it_reaches_a_protected_account(stages: Any, reviewed: str) -> None:
+    settings = from_environment(
+        {**ENVIRONMENT, "STAGES": STAGES_OF_THE_DEPLOYMENT, "STAGES_THAT_NEED_APPROVAL": reviewed}
     )
-    accounts = {each.account for each in own if each.name in reviewed}
+    names_of_them = settings.stages_that_need_approval
+    accounts = {each.account for each in settings.stages if each.name in names_of_them}
     try:
         workload = validate(config(*stages, pipelines=[TRAINING, MODEL, ENDPOINT]), CATALOG, settings)
     except ConfigInvalid as error:
         lowered = [each for each in stages if each.get("approval") is False]
-        assert any(each["account"] in accounts or each["name"] in reviewed for each in lowered), error.problems
+        assert any(each["account"] in accounts or each["name"] in names_of_them for each in lowered), error.problems
         return
     frame = json.loads(render(plan(workload, settings, CATALOG), CATALOG, settings).pipeline_template)
     names = [each["Name"] for each in frame["Resources"]["Pipeline"]["Properties"]["Stages"]]
     for each in workload.stages:
-        if each.account in accounts or each.name in reviewed:
+        if each.account in accounts or each.name in names_of_them:
             assert names[names.index(f"Deploy-{each.name}") - 1] == f"Review-{each.name}"
 
 
@@ -245,16 +247,6 @@ def test_no_bundle_starts_a_pipeline_that_was_made_before_the_review(floor: Sett
 
 
 def test_the_setting_is_read_from_the_environment() -> None:
-    environment = {
-        "MLOPS_ACCOUNT": "111111111111",
-        "AWS_REGION": "us-east-1",
-        "ASSETS_BUCKET": "a",
-        "ARTIFACT_BUCKET": "b",
-        "ARTIFACT_KEY_ARN": "c",
-        "MLOPS_NOTIFICATIONS_SNS_TOPIC": "d",
-        "MLOPS_FUNCTION_ARN": "e",
-        "CFN_ROLE_ARN": "f",
-    }
-    assert from_environment(environment).stages_that_need_approval == ()
+    assert from_environment(ENVIRONMENT).stages_that_need_approval == ()
     for text, names in (("", ()), ("prod", ("prod",)), ("staging, prod,", ("staging", "prod"))):
-        assert from_environment({**environment, "STAGES_THAT_NEED_APPROVAL": text}).stages_that_need_approval == names
+        assert from_environment({**ENVIRONMENT, "STAGES_THAT_NEED_APPROVAL": text}).stages_that_need_approval == names

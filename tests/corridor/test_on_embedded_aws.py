@@ -277,12 +277,15 @@ def test_continuous_integration_plans_and_provisions(installed: Installed, tmp_p
         "AWS_SECRET_ACCESS_KEY": "x",
         "AWS_REGION": REGION,
         "CONFIG": "mlops-config.json",
+        "CONFIG_BUCKET": "",
+        "ASSETS_BUCKET": installed.outputs["AssetsBucket"],
+        "GITHUB_REPOSITORY": "acme/models",
         "GITHUB_STEP_SUMMARY": str(summary),
         "NUMBER": "7",
     }
 
     def run(job: str, name: str) -> int:
-        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step(job, name)]
+        command = ["bash", "-e", "-c", step(job, name)]  # as GitHub does where no shell is named: without pipefail
         return subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
 
     file = tmp_path / "mlops-config.json"
@@ -298,6 +301,10 @@ def test_continuous_integration_plans_and_provisions(installed: Installed, tmp_p
         "pr comment 7 --body-file comment.md --edit-last",  # there is none yet
         "pr comment 7 --body-file comment.md",
     ]
+    file.write_text(json.dumps(config("breast-cancer", model_name="by-ci", colour="red")))
+    assert run("provision", "Provision") == 2
+    assert "$.colour" in summary.read_text()  # the function's answer
+    file.write_text(json.dumps(config("breast-cancer", model_name="by-ci")))
     assert run("provision", "Provision") == 0
     names = {one["StackName"] for one in installed.client("cloudformation").describe_stacks()["Stacks"]}
     assert "mlops-pipeline-by-ci-workload-codepipeline" in names

@@ -173,6 +173,14 @@ def test_a_listing_says_what_prefix_it_is_of() -> None:
     assert one.context == {"s3:prefix": ("x/y",)}
 
 
+def test_a_write_says_under_which_condition_it_is_one() -> None:
+    headers = (("if-none-match", "*"),)
+    (one,) = asked_of_s3(Request("PUT", "/bucket/key", headers))
+    assert one.context == {"s3:if-none-match": ("*",)}
+    (one,) = asked_of_s3(Request("GET", "/bucket/key", headers))
+    assert one.context == {}  # there it is a question of the browser's cache
+
+
 def test_many_objects_are_each_asked_for() -> None:
     body = b"<Delete><Object><Key>a</Key></Object><Object><Key>b</Key><VersionId>1</VersionId></Object></Delete>"
     found = asked_of_s3(Request("POST", "/b?delete", (), body))

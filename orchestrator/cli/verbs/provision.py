@@ -1,7 +1,8 @@
 """Hand a config to the orchestrator: it creates or updates the project's CodePipeline, or says that nothing changed.
 
 Folders of code that the config names (source_dir) are packed and uploaded first. This calls the same Lambda function
-that a Git push, a dropped file or POST /provisionpipeline reaches.
+that a Git push, a dropped file or POST /provisionpipeline reaches. With --into the config goes into the config bucket
+instead, and the function's answer is waited for: that needs no right but to put it there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import json
 from typing import Any
 
-from orchestrator.cli import config, project
+from orchestrator.cli import config, handing_in, project
 from orchestrator.cli.console import Console
 from orchestrator.cli.target import function_name
 from orchestrator.errors import AwsFailed, ConfigInvalid, OrchestratorError, Problem
@@ -20,9 +21,23 @@ SUMMARY = "create or update the pipeline of a config"
 
 def register(parser: argparse.ArgumentParser) -> None:
     config.add_argument(parser)
+    handing_in.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
+    handing_in.refuse_options(arguments)
+    if arguments.into is not None:
+        document = handing_in.hand_in(arguments, console)
+        console.data(document, "\n".join(str(document[key]) for key in ("message", "pipeline_id") if key in document))
+        return 0
+    document = _called(arguments, console)
+    console.data(document, f"{document['message']}\n{document['pipeline_id']}")
+    console.say("Next: `mlops status --watch`.")
+    return 0
+
+
+def _called(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Call the function with the config, after its folders of code were uploaded; its answer."""
     from orchestrator.blueprint import load_catalog
     from orchestrator.sources import with_uploaded_sources
     from orchestrator.validate import validate
@@ -33,12 +48,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     body = with_uploaded_sources(body, config.folder_beside(config.base_of(arguments.config)), aws)
     event = {"httpMethod": "POST", "path": "/provisionpipeline", "body": json.dumps(body), "isBase64Encoded": False}
     answer = invoke(target.client("lambda"), event)
-    document = json.loads(answer["body"])
+    document: dict[str, Any] = json.loads(answer["body"])
     if answer["statusCode"] != 200:
         raise refusal(document)
-    console.data(document, f"{document['message']}\n{document['pipeline_id']}")
-    console.say("Next: `mlops status --watch`.")
-    return 0
+    return document
 
 
 def invoke(client: Any, event: dict[str, Any]) -> dict[str, Any]:

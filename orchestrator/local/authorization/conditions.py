@@ -124,6 +124,8 @@ KNOWN_KEYS = frozenset(
         "lambda:functionarn",
         "lambda:principal",
         "s3:delimiter",
+        "s3:if-match",
+        "s3:if-none-match",
         "s3:max-keys",
         "s3:prefix",
         "s3:resourceaccount",

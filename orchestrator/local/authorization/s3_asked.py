@@ -42,6 +42,9 @@ VERSIONED = frozenset({"Acl", "Tagging"})
 """Of these the action on a named version has a name of its own."""
 KMS_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
 CONDITION_HEADERS = ("x-amz-acl", "x-amz-copy-source", "x-amz-server-side-encryption", KMS_HEADER)
+PRECONDITIONS = {"if-match": "s3:if-match", "if-none-match": "s3:if-none-match"}
+"""Headers that are condition keys where an object is written:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html"""
 CONDITION_QUESTIONS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
 
 
@@ -134,6 +137,8 @@ def _deleted(body: bytes) -> Iterator[tuple[str, str]]:
 def _context(request: Request, query: dict[str, str]) -> Values:
     made: Values = {f"s3:{name}": (request.fields[name],) for name in CONDITION_HEADERS if name in request.fields}
     made |= {key: (query[name],) for name, key in CONDITION_QUESTIONS.items() if name in query}
+    if writes_object(request):
+        made |= {key: (request.fields[name],) for name, key in PRECONDITIONS.items() if name in request.fields}
     if "versionId" in query:
         made["s3:versionid"] = (query["versionId"],)
     return made
