@@ -1,5 +1,5 @@
 """What happens to a job after it was created, where it is downloads, a supervised process, uploads: one persisted step
-after another. Transform and processing jobs say the rest."""
+after another. Training, transform and processing jobs say the rest."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class JobLife(ABC, Generic[Exit]):
     """The supervisor: ``orchestrator.runtime.processing``."""
     group: ClassVar[str]
     """The log group."""
+    made: ClassVar[str] = "Output"
+    """What is uploaded, in the words of a failure."""
 
     def __init__(self, plane: Plane, logs: LogShipper) -> None:
         self._plane = plane
@@ -69,6 +71,27 @@ class JobLife(ABC, Generic[Exit]):
     def event(self, document: Document) -> dict[str, Any]:
         """What EventBridge is told."""
 
+    def downloading(self, key: Key) -> None:
+        """Say that it downloads, where such jobs do."""
+        del key
+
+    def begun(self, key: Key) -> None:
+        """Say that all is there and the process may run."""
+        self._world.store.patch(key, prepared=True, **{f"{self._stem}StartTime": self._plane.now()})
+
+    def uploading(self, key: Key) -> None:
+        """Say that it uploads, where such jobs do."""
+        del key
+
+    def over(self, key: Key, members: dict[str, Any]) -> Document | None:
+        """Say how it ended; the document, if it is there."""
+        now = self._plane.now()
+        with self._world.store.transaction():
+            document = self._world.store.patch(key, **{f"{self._stem}EndTime": now, "LastModifiedTime": now, **members})
+            if document:
+                self._plane.tell(key, self.event(document))
+        return document
+
     def folder(self, key: Key) -> Path:
         """Where the job runs."""
         return self._world.home / "jobs" / key.account / key.region / self.place / key.name
@@ -93,6 +116,7 @@ class JobLife(ABC, Generic[Exit]):
         if document[self.resource.status_member] == "Stopping":
             self._end(key, {self.resource.status_member: "Stopped"})
             return None
+        self.downloading(key)
         folder = self.folder(key)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -102,7 +126,7 @@ class JobLife(ABC, Generic[Exit]):
             self._end(key, self._failed(f"ClientError: Data download failed: {error}"))
             return None
         self.describe(key, document, folder)
-        self._world.store.patch(key, prepared=True, **{f"{self._stem}StartTime": self._plane.now()})
+        self.begun(key)
         return 0.0
 
     def _watch(self, key: Key, document: Document) -> float:
@@ -118,19 +142,16 @@ class JobLife(ABC, Generic[Exit]):
     def _conclude(self, key: Key, document: Document, ended: Exit) -> None:
         """Upload what the job made, then say how it ended."""
         self._ship(key, document, final=True)
+        self.uploading(key)
         members = self.outcome(ended)
         try:
             self.upload(self._s3(key, document), document, self.folder(key), ended)
         except storage.NotThere as error:
-            members |= self._failed(f"ClientError: Output upload failed: {error}")
+            members |= self._failed(f"ClientError: {self.made} upload failed: {error}")
         self._end(key, members)
 
     def _end(self, key: Key, members: dict[str, Any]) -> None:
-        now = self._plane.now()
-        with self._world.store.transaction():
-            document = self._world.store.patch(key, **{f"{self._stem}EndTime": now, "LastModifiedTime": now, **members})
-            if document:
-                self._plane.tell(key, self.event(document))
+        document = self.over(key, members)
         folder = self.folder(key)
         shutil.rmtree(folder, ignore_errors=True)
         for stream, _ in self.streams(key, document, folder) if document else ():
