@@ -35,14 +35,18 @@ def plan(workload: Workload, settings: Settings, catalog: Catalog) -> Plan:
     """Decide everything about a valid config.
 
     Raises ConfigInvalid for what only shows when all values are known (stages that would need different templates,
-    a value too long for CloudFormation), BlueprintBroken for a mistake
-    of a blueprint, and what a derived value raises (an unknown image, say).
+    a value too long for CloudFormation, two stacks of one name), BlueprintBroken for a mistake of a blueprint, and
+    what a derived value raises (an unknown image, say).
     """
     project = _project(workload, catalog)
     planned: dict[str, PipelinePlan] = {}
     for index, spec in enumerate(workload.pipelines):
         planned[spec.name] = _Planning(workload, settings, catalog, project, index, planned).pipeline()
     pipelines = tuple(planned.values())
+    pipeline_stack = project if _bare(workload, catalog) else f"{project}{SEPARATE}"
+    problems = list(_names_twice(workload, pipelines, pipeline_stack, settings))
+    if problems:
+        raise ConfigInvalid(problems)
     frame = _frame_digest(workload, pipelines, catalog)
     reviewed = any(demands(stage.name, stage.account, settings) for stage in workload.stages)
     # Where a review is demanded, no bundle may start a pipeline that was made before the review was.
@@ -53,7 +57,7 @@ def plan(workload: Workload, settings: Settings, catalog: Catalog) -> Plan:
         model_name=workload.model_name,
         stages=workload.stages,
         pipelines=pipelines,
-        pipeline_stack=project if _bare(workload, catalog) else f"{project}{SEPARATE}",
+        pipeline_stack=pipeline_stack,
         bundle_key=bundle_key,
         pipeline_parameters={
             "PipelineName": project,
@@ -86,6 +90,21 @@ def _project(workload: Workload, catalog: Catalog) -> str:
 def _bare(workload: Workload, catalog: Catalog) -> bool:
     """Whether the CodePipeline's stack has the project's own name."""
     return workload.form == 1 and catalog.types[workload.pipelines[0].pipeline_type].bare_stack
+
+
+def _names_twice(
+    workload: Workload, pipelines: tuple[PipelinePlan, ...], pipeline_stack: str, settings: Settings
+) -> Iterator[Problem]:
+    """Stacks of one account that would have one name: their parts are joined by dashes, which they may hold too."""
+    owners = {(settings.account, settings.region, pipeline_stack): "the CodePipeline"}
+    for index, pipeline in enumerate(pipelines):
+        for stack in pipeline.stacks:
+            account = settings.account if stack.stack_set else stack.stage.account
+            owner = owners.setdefault((account, stack.stage.region, stack.stack_name), pipeline.name)
+            if owner != pipeline.name:
+                text = f"The stack {stack.stack_name} is that of `{owner}` already."
+                path = "$" if workload.form == 1 else f"$.pipelines[{index}].name"
+                yield Problem(path, text, pipeline.name, fix="Give one of them, or the stage, another name.")
 
 
 def _frame_digest(workload: Workload, pipelines: tuple[PipelinePlan, ...], catalog: Catalog) -> str:

@@ -83,6 +83,33 @@ def test_names_of_one_pipeline(settings: Settings, catalog: Catalog) -> None:
     assert (stack.parameters_file, stack.job_input_file) == ("template_params.json", "template_params.input.json")
 
 
+def test_two_stacks_of_one_name_are_refused(flow_config: Any, settings: Settings, catalog: Catalog) -> None:
+    """Names are joined by dashes, which they may hold: the second stack would take the place of the first."""
+
+    def refused(*names: str, stages: list[dict[str, str]] | None = None) -> list[str]:
+        body = copy.deepcopy(flow_config)
+        for pipeline, name in zip(body["pipelines"], names, strict=True):
+            pipeline["name"] = name
+        body["pipelines"][1]["model"]["from"], body["pipelines"][2]["model_package"]["from"] = names[:2]
+        body["pipelines"][2]["instance_type"] = "ml.m5.large"
+        if stages:
+            body["stages"] = stages
+        with pytest.raises(ConfigInvalid) as caught:
+            plan(validate(body, catalog, settings), settings, catalog)
+        return [f"{problem.path} {problem.message} {problem.fix}" for problem in caught.value.problems]
+
+    here = [{"name": "prod", "account": settings.account}]
+    assert refused("endpoint-prod", "registry", "endpoint", stages=here) == [
+        "$.pipelines[2].name The stack mlops-pipeline-churn-workload-endpoint-prod is that of `endpoint-prod` already."
+        " Give one of them, or the stage, another name."
+    ]
+    (found,) = refused("codepipeline", "registry", "endpoint")  # the CodePipeline's own stack
+    assert "$.pipelines[0].name" in found and "`the CodePipeline`" in found
+    apart = copy.deepcopy(flow_config)
+    apart["pipelines"][0]["name"] = apart["pipelines"][1]["model"]["from"] = "endpoint-prod"
+    plan(validate(apart, catalog, settings), settings, catalog)  # in accounts of their own they may be called the same
+
+
 def test_long_names_are_cut_and_stay_distinct(settings: Settings, catalog: Catalog) -> None:
     long = replace(workload(settings, training(), endpoint()), model_name="m" * 200)
     found = plan(long, settings, catalog)
