@@ -58,7 +58,7 @@ def test_trials_in_parallel_differ() -> None:
     assert len({trial["parameters"]["x"] for trial in trials[10:]}) == 4
 
 
-@pytest.mark.parametrize(("curve", "behind"), [([0.1, 0.2], True), ([0.9, 0.95], False), ([0.1], False)])
+@pytest.mark.parametrize(("curve", "behind"), [([0.1, 0.2], True), ([0.9, 0.95], False), ([0.1], False), ([], False)])
 def test_the_median_rule(curve: list[float], behind: bool) -> None:
     others = [[0.5, 0.6, 0.7], [0.6, 0.7, 0.8], [0.4, 0.6, 0.6]]
     assert search.falls_behind(curve, others, maximize=True) is behind

@@ -125,8 +125,10 @@ def falls_behind(curve: Sequence[float], others: Sequence[Sequence[float]], *, m
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-stopping.html
     """
     point = len(curve)
+    if point < LEAST_POINTS:
+        return False
     comparable = [sum(other[:point]) / point for other in others if len(other) >= point]
-    if point < LEAST_POINTS or len(comparable) < LEAST_TRIALS:
+    if len(comparable) < LEAST_TRIALS:
         return False
     middle = sorted(comparable)[len(comparable) // 2]
     return max(curve) < middle if maximize else min(curve) > middle

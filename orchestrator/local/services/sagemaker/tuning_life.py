@@ -151,7 +151,10 @@ class TuningLife:
 
     def _messages(self, key: Key, stream: str) -> Iterator[str]:
         client = self._world.client("logs", key.account, key.region)
-        if not client.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=stream)["logStreams"]:
+        try:
+            if not client.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=stream)["logStreams"]:
+                return
+        except client.exceptions.ResourceNotFoundException:  # the account's first job has printed nothing yet
             return
         token = ""
         while True:
