@@ -183,6 +183,32 @@ def test_what_may_not_be_made_fails_and_leaves_nothing(
     assert len(enforced.client("iam").list_policies(Scope="Local")["Policies"]) == before
 
 
+@pytest.mark.parametrize(
+    "before, after, end",
+    [
+        ({"Path": "/mlops-pipelines/"}, {"Path": "/mlops-pipelines/churn/"}, "UPDATE_COMPLETE"),
+        ({"ManagedPolicyName": "first"}, {"ManagedPolicyName": "second"}, "UPDATE_COMPLETE"),
+        (
+            {"ManagedPolicyName": "third", "Path": "/mlops-pipelines/"},
+            {"ManagedPolicyName": "third", "Path": "/mlops-pipelines/churn/"},
+            "UPDATE_ROLLBACK_COMPLETE",  # the name is taken, whatever the path
+        ),
+    ],
+    ids=["path", "name", "path of a given name"],
+)
+def test_another_path_or_name_is_another_policy(
+    enforced: Cloud, before: dict[str, str], after: dict[str, str], end: str
+) -> None:
+    stack = enforced.create(template(Own=policy(**before), Role=role(OWN)), **AS_DEPLOYER)
+    arn = enforced.physical(stack, "Own")
+    stack = enforced.update(stack, template(Own=policy(**after), Role=role(OWN)), **AS_DEPLOYER)
+    assert stack["StackStatus"] == end, enforced.failures(stack)
+    now = enforced.physical(stack, "Own")
+    assert (now == arn) == (end == "UPDATE_ROLLBACK_COMPLETE")
+    assert attached(enforced, stack) == [now]
+    assert exists(enforced.client("iam").get_policy, PolicyArn=arn) == (now == arn)
+
+
 def test_a_policy_that_somebody_else_uses_stays(enforced: Cloud) -> None:
     iam = enforced.client("iam")
     stack = enforced.create(template(Own=policy()), **NAMED)
