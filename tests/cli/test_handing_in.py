@@ -56,17 +56,7 @@ class Hub:
     def _roles(self) -> dict[str, str]:
         """The roles as the template makes them; but their trust, since there is no identity provider here."""
         cloudformation, iam = self.client("cloudformation"), self.client("iam")
-        values = {
-            "PlanSubject": f"repo:{TEAM}:pull_request",
-            "ProvisionSubject": f"repo:{TEAM}:ref:refs/heads/main",
-            "ConfigBucket": self.outputs["ConfigBucket"],
-            "AssetsBucket": self.outputs["AssetsBucket"],
-            "ArtifactKeyArn": self.outputs["ArtifactKeyArn"],
-        }
-        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
-        cloudformation.create_stack(
-            StackName="ci", TemplateBody=ROLES.read_text(), Parameters=parameters, Capabilities=["CAPABILITY_IAM"]
-        )
+        cloudformation.create_stack(**self._request())
         cloudformation.get_waiter("stack_create_complete").wait(StackName="ci", WaiterConfig={"Delay": 1})
         stack = cloudformation.describe_stacks(StackName="ci")["Stacks"][0]
         found = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
@@ -76,6 +66,28 @@ class Hub:
             document = json.dumps({"Version": "2012-10-17", "Statement": [people]})
             iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
         return found
+
+    def _request(self, **more: str) -> dict[str, Any]:
+        values = {
+            "PlanSubject": f"repo:{TEAM}:pull_request",
+            "ProvisionSubject": f"repo:{TEAM}:ref:refs/heads/main",
+            "ConfigBucket": self.outputs["ConfigBucket"],
+            "AssetsBucket": self.outputs["AssetsBucket"],
+            "ArtifactKeyArn": self.outputs["ArtifactKeyArn"],
+            **more,
+        }
+        return {
+            "StackName": "ci",
+            "TemplateBody": ROLES.read_text(),
+            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
+            "Capabilities": ["CAPABILITY_IAM"],
+        }
+
+    def bring_up_to_date(self, **parameters: str) -> None:
+        """The roles with other parameters."""
+        cloudformation = self.client("cloudformation")
+        cloudformation.update_stack(**self._request(**parameters))
+        cloudformation.get_waiter("stack_update_complete").wait(StackName="ci", WaiterConfig={"Delay": 1})
 
     def keys(self, role: str) -> dict[str, str]:
         """The credentials of a session of the role, as a job has them."""
@@ -335,7 +347,9 @@ def test_planning_needs_each_of_its_statements_and_changes_nothing(
     code, told, _ = run("plan")
     assert code == 0, told
     assert told["outcome"] == "updated" and "ml.m5.4xlarge" in json.dumps(told["changes"])
-    for sid in ("ReadTheSettings", "ReadWhatIsProvisioned", "SeeThePipelineStacks"):
+    needed = {"ReadTheSettings", "DecryptTheSettings", "ReadWhatIsProvisioned", "SeeThePipelineStacks"}
+    assert {one["Sid"] for one in hub.policy("PlanRoleArn")[1]["Statement"]} == needed
+    for sid in sorted(needed):
         with hub.without("PlanRoleArn", sid):
             assert run("plan")[0] == 6, sid
     fresh = {**CONFIG, "model_name": "not-there-yet"}
@@ -344,3 +358,31 @@ def test_planning_needs_each_of_its_statements_and_changes_nothing(
     actions = {one["Action"] for one in hub.policy("PlanRoleArn")[1]["Statement"]}
     assert all(action.partition(":")[2].startswith(("Get", "Describe", "Decrypt")) for action in actions)
     assert run("provision")[0] == run("provision", "--into", TEAM)[0] == 6
+
+
+def test_with_a_key_of_the_team_s_own_both_roles_use_it(hub: Hub, job: Callable[[str], Run], checkout: Path) -> None:
+    """Last: from here on the buckets are encrypted with it."""
+    function = f"arn:aws:iam::{hub.account}:role/mlops-orchestrator"
+    statement = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{**statement, "Principal": {"AWS": who}} for who in (hub.account, function)],
+    }
+    key = hub.client("kms").create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    for bucket in ("ConfigBucket", "AssetsBucket"):
+        hub.client("s3").put_bucket_encryption(
+            Bucket=hub.outputs[bucket], ServerSideEncryptionConfiguration={"Rules": [rule]}
+        )
+    (checkout / "code" / "train.py").write_text("print('with a key')\n")
+    assert job("ProvisionRoleArn")("provision", "--into", TEAM)[0] == 6
+    hub.bring_up_to_date(DataKeyArn=key)
+    (checkout / "mlops-config.json").write_text(json.dumps({**CONFIG, "model_name": "with-a-key"}))
+    code, told, _ = job("ProvisionRoleArn")("provision", "--into", TEAM)
+    assert code == 0 and told["outcome"] == "created", told
+    code, told, _ = job("PlanRoleArn")("plan")
+    assert code == 0 and told["outcome"] == "unchanged", told
+    with hub.without("PlanRoleArn", "DecryptWhatIsProvisioned"):
+        assert job("PlanRoleArn")("plan")[0] == 6
+    with hub.without("ProvisionRoleArn", "UseTheDataKey"):
+        assert job("ProvisionRoleArn")("provision", "--into", TEAM)[0] == 6

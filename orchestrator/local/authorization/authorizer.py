@@ -90,6 +90,14 @@ class Authorizer:
         needed = [Asked(action, key, context) for action in ("kms:GenerateDataKey", "kms:Decrypt")]
         return self._first_denied(logs, place, "logs:AssociateKmsKey", needed)
 
+    def refusal_of_variables(self, identity: Identity, place: Place, function: str, key: str) -> str:
+        """Why a caller may not see the variables of a function (its ARN) that are encrypted with a key."""
+        if self.mode == OFF or identity.own_doing:
+            return ""
+        context: Values = {"kms:encryptioncontext:aws:lambda:functionarn": (function,)}
+        needed = [_with_key(place, key, "kms:Decrypt", "lambda", context, place.account)]
+        return self._first_denied(identity, place, "lambda:GetFunctionConfiguration", needed)
+
     def _first_denied(self, identity: Identity, place: Place, operation: str, needed: list[Asked]) -> str:
         grants = self._granted(identity)
         for one in needed:

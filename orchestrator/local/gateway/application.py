@@ -128,7 +128,8 @@ class Gateway:
             identity = self._permission.identity(request, scope, account)
             self._permission.check(identity, scope, account, operation.name, parameters)
             call = Call(account, scope.region, scope.access_key, request_id, request.fields)
-            return protocol.respond(operation, method(call, parameters) or {}, request_id)
+            answered = self._permission.shown(identity, scope, account, operation.name, method(call, parameters) or {})
+            return protocol.respond(operation, answered, request_id)
         except ServiceError as error:
             return protocol.fail(error, request_id)
         except Exception as problem:

@@ -37,6 +37,10 @@ ERRORS = {
 """How a service refuses, where it is not ``AccessDeniedException`` with 400."""
 
 
+DECRYPTED = {("lambda", "GetFunctionConfiguration"): "", ("lambda", "GetFunction"): "Configuration"}
+"""Operations that show a function's variables, and where in their answers the function stands."""
+
+
 class Permission:
     """Asks for requests to our services and to those that moto keeps."""
 
@@ -56,6 +60,28 @@ class Permission:
         if identity is not None:
             place = Place(account, scope.region, partition_of(scope.region))
             _refuse(scope.service, self.authorizer.refusal(identity, place, scope.service, operation, parameters))
+
+    def shown(
+        self, identity: Identity | None, scope: Scope, account: str, operation: str, answered: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The answer as the caller may see it: a function's variables are decrypted with the caller's right to the key.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+        """
+        if identity is None or (scope.service, operation) not in DECRYPTED:
+            return answered
+        within = DECRYPTED[scope.service, operation]
+        function = answered[within] if within else answered
+        place = Place(account, scope.region, partition_of(scope.region))
+        key, variables = function.get("KMSKeyArn", ""), function.get("Environment", {}).get("Variables")
+        if not key or not variables:
+            return answered
+        refusal = self.authorizer.refusal_of_variables(identity, place, function["FunctionArn"], key)
+        if not refusal:
+            return answered
+        text = f"Lambda was unable to decrypt your environment variables because the KMS access was denied. {refusal}"
+        hidden = {**function, "Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": text}}}
+        return {**answered, within: hidden} if within else hidden
 
     def check_kept(self, request: Request, scope: Scope, account: str) -> None:
         """The same for a request that moto will answer."""
