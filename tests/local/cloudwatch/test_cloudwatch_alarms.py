@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.conftest import Aws
+from tests.local.waiting import until
 
 HUB, DEV = "111111111111", "222222222222"
 TOPIC = f"arn:aws:sns:us-east-1:{HUB}:drift"
@@ -21,15 +21,6 @@ SETTINGS: dict[str, Any] = {
     **METRIC, "AlarmName": "drift", "Dimensions": DIMENSIONS, "Statistic": "Sum", "Period": 300, "EvaluationPeriods": 1,
     "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold",
 }  # fmt: skip
-
-
-def until(probe: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The first truthy result."""
-    deadline = time.monotonic() + seconds
-    while not (result := probe()):
-        assert time.monotonic() < deadline, "nothing came"
-        time.sleep(0.02)
-    return result
 
 
 def refusal(call: Callable[[], Any]) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from orchestrator.local.services.codecommit.git import Git, GitFailed, directory
 from orchestrator.local.services.codecommit.reading import checked_path, parsed_commit
 from orchestrator.local.services.codecommit.service import CodeCommit, checked_branch, checked_name
 from orchestrator.local.services.codecommit.watch import changes
+from tests.local.waiting import until
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
 IDENTITY = {
@@ -86,14 +87,6 @@ class Rig:
     def heard(self, count: int) -> list[dict[str, Any]]:
         until(lambda: len(self.events) >= count)
         return self.events
-
-
-def until(look: Callable[[], Any]) -> Any:
-    for _ in range(400):
-        if found := look():
-            return found
-        time.sleep(0.025)
-    raise AssertionError("it did not happen within 10 seconds")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,18 +11,10 @@ import pytest
 from orchestrator.local.service import Call, Service, ServiceError
 from orchestrator.local.services.events.schedules import SCHEDULE_TASK
 from orchestrator.local.store import Document, Key
+from tests.local.waiting import until
 
 PATTERN = json.dumps({"source": ["shop"]})
 ROLE = "arn:aws:iam::111111111111:role/events"
-
-
-def until(probe: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The first truthy result."""
-    deadline = time.monotonic() + seconds
-    while not (result := probe()):
-        assert time.monotonic() < deadline, "nothing came"
-        time.sleep(0.02)
-    return result
 
 
 class Shop:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,15 +10,6 @@ import pytest
 HUB, DEV = "111111111111", "222222222222"
 COOL_DOWN = 7000
 METRIC = {"Namespace": "MLOps/Monitoring", "MetricName": "Violations"}
-
-
-def until(probe: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The first truthy result."""
-    deadline = time.monotonic() + seconds
-    while not (result := probe()):
-        assert time.monotonic() < deadline, "nothing came"
-        time.sleep(0.02)
-    return result
 
 
 def role(aws: Any, name: str, service: str) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -25,15 +23,6 @@ def archive(source: str, **files: str) -> bytes:
         for name, text in {"app": source, **files}.items():
             opened.writestr(zipfile.ZipInfo(f"{name}.py"), dedent(text))
     return buffer.getvalue()
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """What ``look`` answers as soon as it is true."""
-    for _ in range(400):
-        if found := look():
-            return found
-        time.sleep(0.025)
-    raise AssertionError("it did not happen within 10 seconds")
 
 
 class Rig:

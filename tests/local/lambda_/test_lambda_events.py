@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from lambda_rig import ACCOUNT, REGION, Rig, until
+from lambda_rig import ACCOUNT, REGION, Rig
+
+from tests.local.waiting import until
 
 COUNTING = """
     import boto3, json

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from lambda_rig import ACCOUNT, REGION, Rig, archive, until
+from lambda_rig import ACCOUNT, REGION, Rig, archive
+
+from tests.local.waiting import until
 
 CONTEXT = """
     import os

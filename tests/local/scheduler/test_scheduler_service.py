@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -14,21 +13,13 @@ from botocore.exceptions import ClientError
 
 from orchestrator.local.store import Key, Store
 from tests.local.conftest import Aws
+from tests.local.waiting import until
 
 HUB = "111111111111"
 ROLE = f"arn:aws:iam::{HUB}:role/scheduler"
 OFF = {"Mode": "OFF"}
 HOUR = 3600.0
 UNIVERSAL = "arn:aws:scheduler:::aws-sdk:"
-
-
-def until(probe: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The first truthy result."""
-    deadline = time.monotonic() + seconds
-    while not (result := probe()):
-        assert time.monotonic() < deadline, "nothing came"
-        time.sleep(0.02)
-    return result
 
 
 class Diary:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from states_sagemaker import StandInSageMaker
 from orchestrator.local.embedded import EmbeddedAws
 from orchestrator.local.services.lambda_.service import Lambda
 from orchestrator.local.services.states.service import StepFunctions
+from tests.local.waiting import until
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/machine"
@@ -71,12 +70,3 @@ class Rig:
         ended = self.ended(self.begin(machine, data))
         assert ended["status"] == "SUCCEEDED", ended
         return json.loads(ended["output"])
-
-
-def until(look: Callable[[], Any], seconds: float = 10) -> Any:
-    """What ``look`` answers as soon as it is true."""
-    for _ in range(int(seconds * 40)):
-        if found := look():
-            return found
-        time.sleep(0.025)
-    raise AssertionError(f"it did not happen within {seconds} seconds")

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from states_drive import SDK, one
-from states_rig import ROLE, Rig, until
+from states_rig import ROLE, Rig
+
+from tests.local.waiting import until
 
 INVOKE = "arn:aws:states:::lambda:invoke"
 SOURCE = """

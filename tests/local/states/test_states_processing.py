@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from states_rig import until
 from test_states_training import IMAGE, TRUST, ended
+
+from tests.local.waiting import until
 
 SCRIPTS = {
     "good": "p = '/opt/ml/processing/'\nopen(p + 'output/found', 'w').write(open(p + 'input/told/told.json').read())",

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from states_drive import LIST, SDK, one
-from states_rig import ACCOUNT, REGION, ROLE, Rig, until
+from states_rig import ACCOUNT, REGION, ROLE, Rig
 from states_sagemaker import StandInSageMaker
 
 from orchestrator.local.service import Call
 from orchestrator.local.services.states.calls import EXECUTION_TAG
 from orchestrator.local.store import Store
+from tests.local.waiting import until
 
 CALL = Call(ACCOUNT, REGION, ACCOUNT, "request", {})
 TRAIN = {

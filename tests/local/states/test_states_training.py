@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from states_drive import one
-from states_rig import until
+
+from tests.local.waiting import until
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 TRUST = {
