@@ -102,6 +102,27 @@ class Workshop:
     def read(self, key: str) -> bytes:
         return bytes(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
 
+    def listen(self, detail_type: str) -> None:
+        """From now on keep events of this type."""
+        self.client("sqs").create_queue(QueueName="told")
+        rule = {"source": ["aws.sagemaker"], "detail-type": [detail_type]}
+        self.client("events").put_rule(Name="jobs", EventPattern=json.dumps(rule))
+        arn = f"arn:aws:sqs:us-east-1:{self.aws.account(self.account)}:told"
+        self.client("events").put_targets(Rule="jobs", Targets=[{"Id": "queue", "Arn": arn}])
+
+    def told(self, least: int) -> list[dict[str, Any]]:
+        """The events that came, once there are so many."""
+        sqs, events = self.client("sqs"), list[dict[str, Any]]()
+        queue = sqs.get_queue_url(QueueName="told")["QueueUrl"]
+
+        def all_told() -> bool:
+            answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+            events.extend(json.loads(message["Body"]) for message in answer.get("Messages", []))
+            return len(events) >= least
+
+        wait_for(all_told)
+        return events
+
     # training
 
     def request(self, name: str = "job", **changes: Any) -> dict[str, Any]:

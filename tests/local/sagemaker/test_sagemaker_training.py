@@ -125,23 +125,10 @@ folder = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "checkpoints")
 
 
 def test_events_tell_of_every_step_in_order(workshop: Workshop) -> None:
-    queue = workshop.client("sqs").create_queue(QueueName="told")["QueueUrl"]
-    rule = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Training Job State Change"]}
-    events = workshop.client("events")
-    events.put_rule(Name="jobs", EventPattern=json.dumps(rule))
-    arn = f"arn:aws:sqs:us-east-1:{workshop.aws.account('dev')}:told"
-    events.put_targets(Rule="jobs", Targets=[{"Id": "queue", "Arn": arn}])
+    workshop.listen("SageMaker Training Job State Change")
     workshop.begin(workshop.request())
     job = workshop.finished()
-    told: list[dict[str, Any]] = []
-
-    def all_told() -> bool:
-        answer = workshop.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        told.extend(json.loads(message["Body"]) for message in answer.get("Messages", []))
-        return len(told) >= 5
-
-    wait_for(all_told)
-    steps = sorted(told, key=lambda event: event["detail"]["LastModifiedTime"])
+    steps = sorted(workshop.told(5), key=lambda event: event["detail"]["LastModifiedTime"])
     assert [event["detail"]["SecondaryStatus"] for event in steps] == [
         "Starting", "Downloading", "Training", "Uploading", "Completed",
     ]  # fmt: skip

@@ -226,23 +226,13 @@ def test_a_restart_in_the_middle_loses_nothing(workshop: Workshop, aws: Any) -> 
 
 
 def test_events_tell_how_it_began_and_ended(workshop: Workshop) -> None:
-    queue = workshop.client("sqs").create_queue(QueueName="told")["QueueUrl"]
-    rule = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Transform Job State Change"]}
-    workshop.client("events").put_rule(Name="jobs", EventPattern=json.dumps(rule))
-    arn = f"arn:aws:sqs:us-east-1:{workshop.aws.account('dev')}:told"
-    workshop.client("events").put_targets(Rule="jobs", Targets=[{"Id": "queue", "Arn": arn}])
+    workshop.listen("SageMaker Transform Job State Change")
     scripted(workshop, COUNTS)
     workshop.put("in/a.csv", "1")
     transformed(workshop)
-    told: list[Any] = []
-
-    def all_told() -> bool:
-        answer = workshop.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        told.extend(json.loads(message["Body"])["detail"] for message in answer.get("Messages", []))
-        return len(told) >= 2
-
-    wait_for(all_told)
-    steps = sorted(told, key=lambda detail: detail.get("TransformEndTime", 0))
+    steps = sorted(
+        (event["detail"] for event in workshop.told(2)), key=lambda detail: detail.get("TransformEndTime", 0)
+    )
     assert [step["TransformJobStatus"] for step in steps] == ["InProgress", "Completed"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -215,21 +214,9 @@ def test_a_restart_in_the_middle_loses_and_doubles_nothing(workshop: Workshop, a
 
 
 def test_events_tell_how_it_began_and_ended(workshop: Workshop) -> None:
-    queue = workshop.client("sqs").create_queue(QueueName="told")["QueueUrl"]
-    rule = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker HyperParameter Tuning Job State Change"]}
-    workshop.client("events").put_rule(Name="jobs", EventPattern=json.dumps(rule))
-    arn = f"arn:aws:sqs:us-east-1:{workshop.aws.account('dev')}:told"
-    workshop.client("events").put_targets(Rule="jobs", Targets=[{"Id": "queue", "Arn": arn}])
+    workshop.listen("SageMaker HyperParameter Tuning Job State Change")
     tuned(workshop, ResourceLimits={"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1})
-    told: list[Any] = []
-
-    def all_told() -> bool:
-        answer = workshop.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        told.extend(json.loads(message["Body"])["detail"] for message in answer.get("Messages", []))
-        return len(told) >= 2
-
-    wait_for(all_told)
-    states = sorted(told, key=lambda detail: detail["LastModifiedTime"])
+    states = sorted((event["detail"] for event in workshop.told(2)), key=lambda detail: detail["LastModifiedTime"])
     assert [state["HyperParameterTuningJobStatus"] for state in states] == ["InProgress", "Completed"]
 
 
