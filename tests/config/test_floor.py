@@ -21,7 +21,7 @@ from orchestrator.settings import Settings, from_environment
 from orchestrator.validate import validate
 
 CATALOG = load_catalog()
-DEV, PROD, OTHER = "222222222222", "444444444444", "555555555555"
+HUB, DEV, PROD, OTHER = "111111111111", "222222222222", "444444444444", "555555555555"
 BOOTH: dict[str, Any] = {"name": "booth", "pipeline_type": "booth", "count": 2}
 MODEL = {"name": "registry", "pipeline_type": "model_registration", "model": {"from": "training"}}
 ENDPOINT = {
@@ -183,7 +183,7 @@ STAGES = st.lists(
     st.builds(
         lambda name, account, more: {"name": name, "account": account, **more},
         NAMES,
-        st.sampled_from([DEV, PROD, OTHER, "111111111111"]),
+        st.sampled_from([DEV, PROD, OTHER, HUB]),
         st.sampled_from([{}, {"approval": True}, {"approval": False}]),
     ),
     max_size=4,
@@ -192,7 +192,9 @@ STAGES = st.lists(
 REVIEWED = st.sampled_from(["prod", "dev", "dev,prod"])
 STAGES_OF_THE_DEPLOYMENT = json.dumps([{"name": "dev", "account": DEV}, {"name": "prod", "account": PROD}])
 ENVIRONMENT = {
-    "MLOPS_ACCOUNT": "111111111111",
+    "MLOPS_ACCOUNT": HUB,
+    "BLUEPRINT_BUCKET": "blueprints",
+    "STACK_SETS_CALL_AS": "SELF",
     "AWS_REGION": "us-east-1",
     "ASSETS_BUCKET": "assets",
     "ARTIFACT_BUCKET": "artifacts",
@@ -203,16 +205,22 @@ ENVIRONMENT = {
 }
 
 
-@given(STAGES, REVIEWED)
-@examples(max_examples=60, deadline=None, derandomize=True)
-def test_whatever_is_accepted_is_reviewed_before_it_reaches_a_protected_account(stages: Any, reviewed: str) -> None:
+@given(STAGES, REVIEWED, st.booleans())
+@examples(max_examples=80, deadline=None, derandomize=True)
+def test_whatever_is_accepted_is_reviewed_before_it_reaches_a_protected_account(
+    stages: Any, reviewed: str, by_stack_sets: bool
+) -> None:
     settings = from_environment(
         {**ENVIRONMENT, "STAGES": STAGES_OF_THE_DEPLOYMENT, "STAGES_THAT_NEED_APPROVAL": reviewed}
     )
     names_of_them = settings.stages_that_need_approval
     accounts = {each.account for each in settings.stages if each.name in names_of_them}
+    if by_stack_sets:
+        stages = [{**each, "organizational_unit": "ou-ab12-34cdefgh"} for each in stages if each["account"] != HUB]
+    body = config(*stages, pipelines=[TRAINING, MODEL, ENDPOINT])
+    body |= {"deployment": "stackset"} if by_stack_sets and stages else {}
     try:
-        workload = validate(config(*stages, pipelines=[TRAINING, MODEL, ENDPOINT]), CATALOG, settings)
+        workload = validate(body, CATALOG, settings)
     except ConfigInvalid as error:
         lowered = [each for each in stages if each.get("approval") is False]
         assert any(each["account"] in accounts or each["name"] in names_of_them for each in lowered), error.problems
