@@ -78,7 +78,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         stages = tuple(
             Stage(
                 item["name"],
-                item["account"],
+                str(item["account"]),
                 item.get("region", region),
                 bool(item.get("approval", False)),
                 item.get("organizational_unit", ""),

@@ -254,6 +254,15 @@ def test_no_bundle_starts_a_pipeline_that_was_made_before_the_review(floor: Sett
 # ---- the setting ----
 
 
+def test_an_account_without_quotes_is_the_same_account() -> None:
+    """Somebody writes Stages by hand; a number would never be equal to what a config says."""
+    stages = json.dumps([{"name": "prod", "account": int(PROD)}])
+    settings = from_environment({**ENVIRONMENT, "STAGES": stages, "STAGES_THAT_NEED_APPROVAL": "prod"})
+    assert settings.stages[0].account == PROD
+    found = refused(config(stage("live", PROD, False), pipelines=[TRAINING, MODEL, ENDPOINT]), settings)
+    assert set(found) == {"$.stages[0].approval"}
+
+
 def test_the_setting_is_read_from_the_environment() -> None:
     assert from_environment(ENVIRONMENT).stages_that_need_approval == ()
     for text, names in (("", ()), ("prod", ("prod",)), ("staging, prod,", ("staging", "prod"))):
