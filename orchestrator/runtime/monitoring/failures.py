@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class MonitoringError(Exception):
     """The root; ``hint`` says what to do next."""
@@ -30,3 +33,15 @@ class PackagesMissing(MonitoringError):
 
 class ModelFailed(MonitoringError):
     """The model was asked and did not answer, or not as it should."""
+
+
+def strange(name: str, document: Mapping[str, Any], known: Sequence[str]) -> list[str]:
+    """The problem of a document with members that are not known, if it has any."""
+    unknown = sorted(set(document) - set(known))
+    return [f"{name} has no {', '.join(unknown)}; it has: {', '.join(known)}."] if unknown else []
+
+
+def refuse(problems: Sequence[str], chapter: str) -> None:
+    """Raise InputUnreadable with all problems, if there is one; ``chapter`` is that of docs/monitoring.md."""
+    if problems:
+        raise InputUnreadable(" ".join(problems), hint=f"See docs/monitoring.md, '{chapter}'.")

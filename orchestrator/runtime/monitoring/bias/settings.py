@@ -14,8 +14,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator.runtime.monitoring.attributes import attribute
-from orchestrator.runtime.monitoring.failures import InputUnreadable
+from orchestrator.runtime.monitoring.failures import InputUnreadable, refuse, strange
 
+CHAPTER = "Bias"
 PROBLEMS = ("BinaryClassification", "MulticlassClassification", "Regression")
 SETTINGS = (
     "problem_type", "label", "bias_config", "predicted_label_config", "prediction_attribute", "probability_attribute",
@@ -102,7 +103,7 @@ class BiasPolicy:
     def of(cls, document: Mapping[str, Any]) -> BiasPolicy:
         """The policy with these members. Raises InputUnreadable for one that is not allowed."""
         known = [each.name for each in fields(cls)]
-        problems = _strange("policy", document, known)
+        problems = strange("policy", document, known)
         least = {"alpha": LEAST_ALPHA, "least_difference": 0.0, "least_rows": 1, "seed": 0}
         for name, value in document.items():
             whole = name in ("least_rows", "seed")
@@ -113,18 +114,8 @@ class BiasPolicy:
         alpha = document.get("alpha", 0.5)
         if isinstance(alpha, int | float) and alpha >= 1:
             problems.append(f"policy.alpha must be below 1, not {alpha!r}.")
-        _refuse(problems)
+        refuse(problems, CHAPTER)
         return cls(**document)
-
-
-def _refuse(problems: Sequence[str]) -> None:
-    if problems:
-        raise InputUnreadable(" ".join(problems), hint="See docs/monitoring.md, 'Bias'.")
-
-
-def _strange(name: str, document: Mapping[str, Any], known: Sequence[str]) -> list[str]:
-    strange = sorted(set(document) - set(known))
-    return [f"{name} has no {', '.join(strange)}; it has: {', '.join(known)}."] if strange else []
 
 
 def text_of(value: Any) -> str:
@@ -154,7 +145,7 @@ def number_of(value: Any) -> float | None:
 
 def settings_of(settings: Mapping[str, Any]) -> BiasSettings:
     """The settings as values. Raises InputUnreadable that names everything that is wrong."""
-    problems = _strange("settings", settings, SETTINGS)
+    problems = strange("settings", settings, SETTINGS)
     problem = str(settings.get("problem_type") or "")
     if problem and problem not in PROBLEMS:
         problems.append(f"problem_type {problem!r} is none of {', '.join(PROBLEMS)}.")
@@ -163,7 +154,7 @@ def settings_of(settings: Mapping[str, Any]) -> BiasSettings:
         problems.append("bias_config must be an object with label_values_or_threshold and facet_name.")
         config = {}
     else:
-        problems += _strange("bias_config", config, BIAS_CONFIG)
+        problems += strange("bias_config", config, BIAS_CONFIG)
     positive = _positive(config.get("label_values_or_threshold"), problem, problems)
     facets = _facets(config, problems)
     group = config.get("group_name") or ""
@@ -173,7 +164,7 @@ def settings_of(settings: Mapping[str, Any]) -> BiasSettings:
     for name in ("label", "features_attribute", "baseline_prediction", "baseline_probability"):
         if not isinstance(settings.get(name) or "", str):
             problems.append(f"{name} must be a text, not {settings[name]!r}.")
-    _refuse(problems)
+    refuse(problems, CHAPTER)
     return BiasSettings(
         facets, positive, str(group), str(settings.get("label") or ""), problem, answer,
         str(settings.get("features_attribute") or ""), str(settings.get("baseline_prediction") or ""),
@@ -237,7 +228,7 @@ def _answer(settings: Mapping[str, Any], problem: str, problems: list[str]) -> A
     if not isinstance(config, Mapping):
         problems.append(f"predicted_label_config must be an object, not {config!r}.")
         config = {}
-    problems += _strange("predicted_label_config", config, PREDICTED_LABEL)
+    problems += strange("predicted_label_config", config, PREDICTED_LABEL)
     label = _attribute("prediction_attribute", settings.get("prediction_attribute"), problems)
     label = label or _attribute("predicted_label_config.label", config.get("label"), problems)
     probability = _attribute("probability_attribute", settings.get("probability_attribute"), problems)

@@ -8,13 +8,14 @@ Source: https://sagemaker.readthedocs.io/en/stable/api/training/processing.html
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from orchestrator.runtime.monitoring.failures import InputUnreadable
+from orchestrator.runtime.monitoring.failures import refuse, strange
 
+CHAPTER = "Explainability"
 PROBLEMS = ("BinaryClassification", "MulticlassClassification", "Regression")
 SETTINGS = (
     "problem_type", "label", "shap_config", "model_scores", "features_attribute", "prediction_attribute",
@@ -64,7 +65,7 @@ class ShapPolicy:
     def of(cls, document: Mapping[str, Any]) -> ShapPolicy:
         """The policy with these members. Raises InputUnreadable for one that is not allowed."""
         known = [each.name for each in fields(cls)]
-        problems = _strange("policy", document, known)
+        problems = strange("policy", document, known)
         bounds = {"alpha": (1e-4, 0.5), "ndcg": (0.0, 1.0), "rows": (2, 10_000), "least_rows": (2, 10_000),
                   "model_rows": (1_000, 100_000_000)}  # fmt: skip
         for name, value in document.items():
@@ -74,23 +75,13 @@ class ShapPolicy:
                 if isinstance(value, bool) or not right or not low <= value <= high:
                     kind = "whole number" if name.endswith("rows") else "number"
                     problems.append(f"policy.{name} must be a {kind} between {low:g} and {high:g}, not {value!r}.")
-        _refuse(problems)
+        refuse(problems, CHAPTER)
         return cls(**document)
-
-
-def _refuse(problems: Sequence[str]) -> None:
-    if problems:
-        raise InputUnreadable(" ".join(problems), hint="See docs/monitoring.md, 'Explainability'.")
-
-
-def _strange(name: str, document: Mapping[str, Any], known: Sequence[str]) -> list[str]:
-    strange = sorted(set(document) - set(known))
-    return [f"{name} has no {', '.join(strange)}; it has: {', '.join(known)}."] if strange else []
 
 
 def settings_of(settings: Mapping[str, Any]) -> ShapSettings:
     """The settings as values. Raises InputUnreadable that names everything that is wrong."""
-    problems = _strange("settings", settings, SETTINGS)
+    problems = strange("settings", settings, SETTINGS)
     problem = settings.get("problem_type") or ""
     if problem and problem not in PROBLEMS:
         problems.append(f"problem_type {problem!r} is none of {', '.join(PROBLEMS)}.")
@@ -98,7 +89,7 @@ def settings_of(settings: Mapping[str, Any]) -> ShapSettings:
     if not isinstance(config, Mapping):
         problems.append(f"shap_config must be an object, not {config!r}.")
         config = {}
-    problems += _strange("shap_config", config, SHAP)
+    problems += strange("shap_config", config, SHAP)
     file = settings.get("model_file") or ""
     for name, text in (("model_file", file), ("label", settings.get("label") or ""),
                        ("features_attribute", settings.get("features_attribute") or "")):  # fmt: skip
@@ -121,7 +112,7 @@ def settings_of(settings: Mapping[str, Any]) -> ShapSettings:
     )
     if found.aggregation not in AGGREGATIONS:
         problems.append(f"shap_config.agg_method {found.aggregation!r} is none of {', '.join(AGGREGATIONS)}.")
-    _refuse(problems)
+    refuse(problems, CHAPTER)
     return found
 
 
@@ -161,7 +152,7 @@ def _headers(given: Any, problems: list[str]) -> tuple[str, ...]:
         if isinstance(given, bool | list) or (isinstance(given, float) and not math.isfinite(given)):
             problems.append(f"model_scores must be a place, a JSONPath or an object, not {given!r}.")
         return ()
-    problems += _strange("model_scores", given, SCORES)
+    problems += strange("model_scores", given, SCORES)
     headers = given.get("label_headers") or []
     if not isinstance(headers, list) or any(isinstance(each, list | dict) for each in headers):
         problems.append(f"model_scores.label_headers must be a list of labels, not {headers!r}.")
