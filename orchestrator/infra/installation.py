@@ -90,8 +90,8 @@ def install(
 
 def prepare(accounts: Accounts, stages: Sequence[Stage], package: bytes, options: Mapping[str, str]) -> Prepared:
     """Look whether there is a way into every account, and put code and template where CloudFormation finds them."""
-    own = {"name", "account", "region", "approval"}
-    described = [{member: getattr(stage, member) for member in sorted(own)} for stage in stages]
+    own = ("account", "approval", "name", "organizational_unit", "region")
+    described = [{member: getattr(stage, member) for member in own if getattr(stage, member) != ""} for stage in stages]
     others = tuple(sorted({stage.account for stage in stages} - {accounts.hub}))
     rolled_out = any(options.get(name) for name in UNITS)
     for account in (accounts.hub, *(() if rolled_out else others)):

@@ -124,8 +124,8 @@ NAMES = (
 WORK = (
     Parameter(
         "Stages",
-        "The stages of a config that names none: a JSON list of {name, account, region, approval}. Empty list: prod"
-        " here, or dev, staging and prod in the accounts below.",
+        "The stages of a config that names none: a JSON list of {name, account, region, approval, organizational_unit}."
+        " Empty list: prod here, or dev, staging and prod in the accounts below.",
         "[]",
         r"^\[[^<>&]*\]$",
         longest=2400,  # with the rest of the function's environment below Lambda's 4 KB
