@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from cloudformation_rig import REGION, Cloud, outputs, refusal
-from organization import Organization, organize
+from organization import PRINCIPAL, Organization, organize
 
 MANAGEMENT = "555555555555"
 INNER = {
@@ -158,6 +158,18 @@ def test_who_may_not_have_stack_sets(
     client = hub.world.client("cloudformation", numbers[account], REGION)
     with pytest.raises(ClientError, match=says):
         client.list_stack_instances(StackSetName="any", CallAs=call_as)
+
+
+def test_the_organization_trusts_the_service(hub: Cloud, organization: Organization) -> None:
+    assert hub.cf.describe_organizations_access(CallAs="DELEGATED_ADMIN")["Status"] == "ENABLED"
+    client = hub.world.client("cloudformation", organization.management, REGION)
+    organizations = hub.world.client("organizations", organization.management, REGION)
+    organizations.disable_aws_service_access(ServicePrincipal=PRINCIPAL)
+    assert client.describe_organizations_access()["Status"] == "DISABLED"
+    with pytest.raises(ClientError, match="enable organizations access"):
+        hub.cf.list_stack_instances(StackSetName="any", CallAs="DELEGATED_ADMIN")
+    client.activate_organizations_access()
+    assert client.describe_organizations_access()["Status"] == "ENABLED"
 
 
 def test_the_management_account_calls_as_itself(hub: Cloud, organization: Organization) -> None:

@@ -16,7 +16,13 @@ from orchestrator.local.service import Call, ServiceError
 from orchestrator.local.services.cloudformation.api.shared import Parameters, check_tags, only, paged
 from orchestrator.local.services.cloudformation.api.stack_set_runs import StackSetRuns
 from orchestrator.local.services.cloudformation.engine.frames import parsed
-from orchestrator.local.services.cloudformation.engine.organization import accounts_of, management_account
+from orchestrator.local.services.cloudformation.engine.organization import (
+    PRINCIPAL,
+    accounts_of,
+    administered,
+    management_account,
+    trusted,
+)
 from orchestrator.local.services.cloudformation.engine.stack_sets import UNFINISHED, results_for, set_key
 from orchestrator.local.services.cloudformation.engine.validate import check_types
 from orchestrator.local.services.cloudformation.faults import invalid, unsupported
@@ -33,6 +39,22 @@ PREFERENCES = frozenset({"FailureToleranceCount", "MaxConcurrentCount", "RegionC
 
 class StackSetOperations(StackSetRuns):
     """The operations on stack sets."""
+
+    # ---- the organization ----
+
+    def ActivateOrganizationsAccess(self, call: Call, parameters: Parameters) -> dict[str, Any]:
+        """Let the organization trust the service; for its management account."""
+        only(parameters)
+        management = administered(self.world, call.account, call.region, "SELF")
+        self.world.client("organizations", management, call.region).enable_aws_service_access(
+            ServicePrincipal=PRINCIPAL
+        )
+        return {}
+
+    def DescribeOrganizationsAccess(self, call: Call, parameters: Parameters) -> dict[str, Any]:
+        """Whether the organization trusts the service."""
+        management = administered(self.world, call.account, call.region, parameters.get("CallAs") or "SELF")
+        return {"Status": "ENABLED" if trusted(self.world, management, call.region) else "DISABLED"}
 
     # ---- the sets ----
 

@@ -23,6 +23,14 @@ def management_account(world: World, account: str, region: str, call_as: str) ->
 
     Raises ValidationError when the caller is not who it says, or the organization does not trust the service.
     """
+    management = administered(world, account, region, call_as)
+    if not trusted(world, management, region):
+        raise invalid("You must enable organizations access to operate a service managed stack set")
+    return management
+
+
+def administered(world: World, account: str, region: str, call_as: str) -> str:
+    """The management account of the organization whose stack sets the caller administers. Raises ValidationError."""
     try:
         organization = world.client("organizations", account, region).describe_organization()["Organization"]
     except ClientError as error:
@@ -34,14 +42,18 @@ def management_account(world: World, account: str, region: str, call_as: str) ->
             "You must be the management account or delegated admin account of an organization before operating a"
             " SERVICE_MANAGED stack set"
         )
-    enabled = client.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
-    if PRINCIPAL not in {each["ServicePrincipal"] for each in enabled}:
-        raise invalid("You must enable organizations access to operate a service managed stack set")
     if call_as == DELEGATED:
         answer = client.list_delegated_administrators(ServicePrincipal=PRINCIPAL)
         if account not in {each["Id"] for each in answer["DelegatedAdministrators"]}:
             raise invalid(f"Account used is not a delegated administrator: {account}")
     return management
+
+
+def trusted(world: World, management: str, region: str) -> bool:
+    """Whether the organization trusts the service."""
+    client = world.client("organizations", management, region)
+    enabled = client.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
+    return PRINCIPAL in {each["ServicePrincipal"] for each in enabled}
 
 
 def accounts_of(world: World, management: str, region: str, unit: str) -> set[str]:
