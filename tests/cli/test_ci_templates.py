@@ -215,6 +215,10 @@ def test_the_roles_take_tokens_of_one_repository_alone() -> None:
         for no in (wide, "*", "repo:team:ref:refs/heads/main", "repo:/models:ref:x", "repo:team/:ref:x"):
             assert not re.fullmatch(pattern, no)
         assert re.fullmatch(pattern, "repo:team/models:ref:refs/heads/main")
+        assert re.fullmatch(pattern, "repo:team@123456/models@456789:ref:refs/heads/main")
+    folder = parameters["Repository"]["AllowedPattern"]
+    assert re.fullmatch(folder, "team/models") and re.fullmatch(folder, "a/b/c")
+    assert not any(re.fullmatch(folder, each) for each in ("*", "team", "team/*", "team/", "/models", "team/models/"))
 
 
 class Plain(yaml.SafeLoader):

@@ -71,6 +71,7 @@ class Hub:
         values = {
             "PlanSubject": f"repo:{TEAM}:pull_request",
             "ProvisionSubject": f"repo:{TEAM}:ref:refs/heads/main",
+            "Repository": TEAM,
             "ConfigBucket": self.outputs["ConfigBucket"],
             "AssetsBucket": self.outputs["AssetsBucket"],
             "ArtifactKeyArn": self.outputs["ArtifactKeyArn"],
