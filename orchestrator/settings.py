@@ -16,7 +16,7 @@ class Settings:
 
     ``stages_that_need_approval`` are those of them that no config can change without a review (see ``floor``).
     ``stack_sets_call_as`` is how the account asks for stack sets of the organization: ``SELF`` (the management account)
-    or ``DELEGATED_ADMIN``; empty where the orchestrator is installed for one account.
+    or ``DELEGATED_ADMIN``; empty where it has none.
     """
 
     account: str

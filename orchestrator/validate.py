@@ -182,8 +182,8 @@ def _asked_of_stages(body: Mapping[str, Any], stages: Iterable[Stage], settings:
     named = [isinstance(item, Mapping) and isinstance(item.get("name"), str) for item in items]
     own = [f"$.stages[{index}]" for index, has_name in enumerate(named) if has_name]
     if by_stack_sets and not (settings.blueprint_bucket and settings.stack_sets_call_as):
-        text = "This orchestrator has no stack sets: it is installed for one account, or by an earlier version."
-        fix = "Deploy it for several accounts (`mlops deploy --stages ...`), or leave `deployment` out."
+        text = "This orchestrator has no stack sets: it was deployed without organizational units."
+        fix = "Deploy it with them (`mlops deploy --stages ... --units ...`), or leave `deployment` out."
         yield Problem("$.deployment", text, BY_STACK_SETS, "`change_set`", fix)
     for index, stage in enumerate(stages):
         path = own[index] if own else "$.stages"

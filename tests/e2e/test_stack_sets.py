@@ -18,6 +18,9 @@ from orchestrator.aws import Aws
 from orchestrator.cli import embedded, home
 from orchestrator.cli.walk import wait_until
 from orchestrator.flow import delete_project
+from orchestrator.infra.installation import Accounts, install
+from orchestrator.infra.lambda_package import build
+from orchestrator.model import Stage
 from orchestrator.status import project_status
 from tests.e2e.conftest import QUIET, Machine
 from tests.e2e.watched import MODEL_KEY, Watched, lines, people
@@ -40,7 +43,14 @@ class Organized(Machine):
         self.organization: Organization = organize(client)
         dev, prod = self.organization.members
         self.running = replace(running, accounts={"orchestrator": self.organization.hub, "dev": dev, "prod": prod})
-        self.outputs = embedded.install(self.running, QUIET)
+        self.outputs = self._install()
+
+    def _install(self) -> dict[str, str]:
+        """The hub's stack alone: its own stack set rolls the stage-account template out."""
+        sessions = {self.organization.hub: boto3.Session(self.organization.hub, "local", region_name=REGION)}
+        accounts = Accounts(self.organization.hub, REGION, sessions, self.running.endpoint)
+        stages = [Stage(name, self.running.accounts[name], REGION) for name in ("dev", "prod")]
+        return install(accounts, stages, build(), {"StageUnits": self.organization.unit})
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +125,13 @@ def inner_stacks(watched: Watched, account: str) -> dict[str, dict[str, Any]]:
         for each in stacks
         if each["StackName"].startswith(beginning)
     }
+
+
+def test_the_stage_accounts_were_rolled_out_by_the_hub(organized: Organized, watched: Watched) -> None:
+    for account in organized.organization.members:
+        names = [each["StackName"] for each in watched.client("cloudformation", account).describe_stacks()["Stacks"]]
+        assert len(names) == 1 and names[0].startswith("StackSet-mlops-stage-accounts-")
+    assert not watched.client("cloudformation", organized.organization.outside).describe_stacks()["Stacks"]
 
 
 def test_an_endpoint_comes_up_in_each_account_of_the_organization(

@@ -228,7 +228,7 @@ def _models() -> Policy:
 
 
 def organisation() -> Policy:
-    """What a delegated administrator of stack sets must be able to see; only where there are several accounts."""
+    """What a delegated administrator of stack sets must be able to see; only where the hub rolls out by stack sets."""
     return (
         allow(
             "SeeWhoAdministers",

@@ -114,7 +114,6 @@ def role(
     for one, (when, policy) in (conditional or {}).items():
         extra = _policy(stack, one, description, policy)
         only_if(extra, when)
-        accepted(extra, "Lambda names network interfaces only after it made them.", "CKV_AWS_111")
         arns.append(chosen(when, {"Ref": one}))
     made = iam.CfnRole(
         stack,

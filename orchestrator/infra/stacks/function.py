@@ -14,8 +14,10 @@ from orchestrator.infra.rights.statement import Value, here, trust_of_service
 from orchestrator.infra.stacks.buckets import ASSETS, CONFIG
 from orchestrator.infra.stacks.elements import (
     NOTHING,
+    accepted,
     chosen,
     condition,
+    found,
     given,
     kept,
     list_given,
@@ -52,9 +54,13 @@ def add(stack: Stack, stages: Value, call_as: Value = None) -> None:
         NAME,
         "What the orchestrator's function may do.",
         trust_of_service("lambda", says_source=False),
-        {**function.policies(ASSETS, CONFIG), **({"FunctionOrganisation": function.organisation()} if call_as else {})},
-        {"FunctionNetwork": ("HasSubnets", function.network())},
+        function.policies(ASSETS, CONFIG),
+        {
+            "FunctionNetwork": ("HasSubnets", function.network()),
+            **({"FunctionOrganisation": ("RollsOut", function.organisation())} if call_as else {}),
+        },
     )
+    accepted(found(stack, "FunctionNetwork"), "Lambda names network interfaces only after it made them.", "CKV_AWS_111")
     role(
         stack,
         "CloudFormationRole",

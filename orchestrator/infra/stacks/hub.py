@@ -36,7 +36,7 @@ def multi_account(stack: Stack, stage_template: dict[str, Any]) -> None:
     """A hub with stages in other accounts; ``stage_template`` is rolled out to them when units are given."""
     declare(stack, MULTI_ACCOUNT)
     organisation.declare(stack)
-    _resources(stack, organisation.accounts(), organisation.stages(), organisation.CALL_AS)
+    _resources(stack, organisation.accounts(), organisation.stages(), organisation.STACK_SETS)
     organisation.add(stack, stage_template)
     preset = [{"Fn::Not": [{"Fn::Equals": [{"Ref": f"{name}AccountId"}, ""]}]} for name in organisation.PRESET]
     named = {"Fn::Not": [{"Fn::Contains": [{"Ref": "StageAccounts"}, ""]}]}
@@ -62,7 +62,7 @@ def _resources(stack: Stack, accounts: Value, stages: Value, call_as: Value = No
     api.add(stack)
     connection.add(stack)
     jobs.add(stack, {"Fn::GetAtt": ["Key", "Arn"]})
-    more = stage.stack_sets() if call_as else {}
+    more = {name: ("RollsOut", policy) for name, policy in stage.stack_sets().items()} if call_as else {}
     stage_roles.add(stack, HERE, {"Ref": "ArtifactBucket"}, {"Fn::GetAtt": ["Key", "Arn"]}, more)
     _outputs(stack)
 

@@ -17,6 +17,8 @@ PRESET = ("Dev", "Staging", "Prod")
 HERE: Value = {"Ref": "AWS::AccountId"}
 CALL_AS: Value = chosen("IsDelegatedAdmin", "DELEGATED_ADMIN", "SELF")
 """How the hub asks for stack sets of the organization."""
+STACK_SETS: Value = chosen("RollsOut", CALL_AS, "")
+"""The same for projects: they may have stack sets where the hub itself rolls out by one, and nowhere else."""
 PRESET_STAGES = (
     '[{"name":"dev","account":"${DevAccountId}","approval":false,"organizational_unit":"${DevOrgId}"},'
     '{"name":"staging","account":"${StagingAccountId}","approval":true,"organizational_unit":"${StagingOrgId}"},'

@@ -15,12 +15,16 @@ from orchestrator.infra.stacks.elements import accepted, chosen, condition, list
 
 
 def add(
-    stack: Stack, hub_account: Value, artifacts: Value, key_arn: Value, deploys_too: Mapping[str, Policy] | None = None
+    stack: Stack,
+    hub_account: Value,
+    artifacts: Value,
+    key_arn: Value,
+    deploys_too: Mapping[str, tuple[str, Policy]] | None = None,
 ) -> None:
     """Boundary, ActionRole, DeployRole and ReadRole.
 
     ``artifacts`` is the name of the hub's artifact bucket, ``key_arn`` its key; ``deploys_too`` are further policies of
-    DeployRole.
+    DeployRole, each with the condition under which it has them.
     """
     condition(stack, "HasOperators", list_given("Operators"))
     boundary = iam.CfnManagedPolicy(
@@ -45,7 +49,8 @@ def add(
         "${NamePrefix}-cloudformation",
         "CloudFormation makes the stacks of the pipelines with this role.",
         trust_of_service("cloudformation", says_source=False),
-        {**stage.deploy(hub_account), **(deploys_too or {})},
+        stage.deploy(hub_account),
+        deploys_too,
     )
     role(
         stack,
