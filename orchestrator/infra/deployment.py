@@ -13,11 +13,11 @@ from orchestrator.errors import Conflict
 from orchestrator.infra.installation import (
     HUB_STACK,
     LONGEST_WAIT_SECONDS,
-    NEVER_LIVED,
     STAGE_ACCOUNT,
     STAGE_STACK,
     Accounts,
     Prepared,
+    at_rest,
     deploy,
     describe,
     first_failure,
@@ -82,13 +82,7 @@ def _change_set(
 ) -> StackPlan:
     client = accounts.client("cloudformation", account)
     with translated(f"plan {stack} in {account}"):
-        found = describe(client, stack)
-        if found and found["StackStatus"] in NEVER_LIVED:
-            client.delete_stack(StackName=found["StackId"])
-            settle(client, found["StackId"], account)
-            found = None
-        if found:
-            settle(client, found["StackId"], account)
+        found = at_rest(client, stack, account)
         request: dict[str, Any] = {
             "StackName": stack,
             "ChangeSetName": CHANGE_SET,

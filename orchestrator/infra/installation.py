@@ -240,13 +240,8 @@ def deploy(
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
     }
     with translated(f"deploy {stack} in {account}"):
-        found = describe(client, stack)
-        if found and found["StackStatus"] in NEVER_LIVED:
-            client.delete_stack(StackName=found["StackId"])
-            settle(client, found["StackId"], account)
-            found = None
+        found = at_rest(client, stack, account)
         if found:
-            found = settle(client, found["StackId"], account)
             if not _update(client, request):
                 return outputs_of(found)
             stack_id = found["StackId"]
@@ -279,6 +274,18 @@ def describe(client: Any, stack: str) -> dict[str, Any] | None:
             return None
         raise
     return found
+
+
+def at_rest(client: Any, stack: str, account: str) -> dict[str, Any] | None:
+    """The stack when nothing is in progress, or None; what is left of one that never lived is removed."""
+    found = describe(client, stack)
+    if found is None:
+        return None
+    if found["StackStatus"] in NEVER_LIVED:
+        client.delete_stack(StackName=found["StackId"])
+        settle(client, found["StackId"], account)
+        return None
+    return settle(client, found["StackId"], account)
 
 
 def settle(client: Any, stack_id: str, account: str) -> dict[str, Any]:
