@@ -115,8 +115,8 @@ def key_of(folder: str, path: str) -> str:
 def _aws(arguments: argparse.Namespace, console: Console) -> Aws:
     """The door to AWS. Nobody was asked for the deployment's settings: only account, region and bucket are true."""
     found = target.find(arguments, console)
-    sts = found.client("sts")
-    plain = replace(target.offline_settings(), region=sts.meta.region_name)
+    region = found.client("lambda").meta.region_name  # of a service that is nowhere global
+    plain = replace(target.offline_settings(), region=region)
     aws = Aws(plain)
     account = aws.call("sts", "get_caller_identity")["Account"]
     aws.settings = replace(plain, account=account)
