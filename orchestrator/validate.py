@@ -28,7 +28,8 @@ def validate(body: object, catalog: Catalog, settings: Settings) -> Workload:
     """Read a config of either form.
 
     Returns the workload with known keys only, old names replaced and defaults filled in. Raises ConfigInvalid with
-    every problem: its JSON path in the document as written, the value, what is allowed, and what to do.
+    every problem: its JSON path in the document as written, the value, what is allowed, and what to do;
+    SettingsMissing when the deployment demands reviews of a stage that it does not have.
     """
     return examine(body, catalog, settings)[0]
 
