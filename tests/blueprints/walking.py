@@ -38,6 +38,8 @@ SETTINGS = Settings(
     function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:mlops-orchestrator",
     cloudformation_role_arn=f"arn:aws:iam::{ACCOUNT}:role/mlops-orchestrator-cloudformation",
     stages=THREE_STAGES,
+    blueprint_bucket=f"mlops-blueprints-{ACCOUNT}-{REGION}",
+    stack_sets_call_as="DELEGATED_ADMIN",
 )
 CATALOG: Catalog = load_catalog(ROOT)
 
