@@ -99,7 +99,7 @@ def outcome(body: Any, catalog: Catalog, deployment: Any) -> Workload | BadReque
 
 @pytest.fixture(scope="module")
 def deployment(deployed: Any) -> Any:
-    return deployed()
+    return deployed(blueprint_bucket="blueprints", stack_sets_call_as="SELF")
 
 
 quick = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
