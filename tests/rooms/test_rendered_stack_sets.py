@@ -18,6 +18,7 @@ from orchestrator.render import render
 from orchestrator.settings import Settings
 from orchestrator.summary import summary
 from orchestrator.validate import validate
+from tests.blueprints.walking import CATALOG, EXAMPLES, SETTINGS, THREE_STAGES, Example
 
 HUB, UNIT = "111111111111", "ou-ab12-34cdefgh"
 PROJECT = "mlops-pipeline-churn-workload"
@@ -158,3 +159,30 @@ def test_the_group_of_models_lets_in_who_makes_the_stacks(spread: Spread) -> Non
     _, rendering = spread()
     policy = file(rendering, "registry/hub.input.json")["GroupPolicy"]
     assert "role/stacksets-exec-*" in policy
+
+
+WORKLOADS = [example for example in EXAMPLES if example.body.get("version") == 2]
+
+
+@pytest.mark.parametrize("example", WORKLOADS, ids=str)
+def test_every_kind_of_the_stages_goes_by_stack_sets(example: Example) -> None:
+    names = {each["name"] for each in example.body.get("stages", [])} or {each.name for each in THREE_STAGES}
+    stages = [
+        {"name": name, "account": f"{number + 2}" * 12, "organizational_unit": UNIT}
+        for number, name in enumerate(sorted(names))
+    ]
+    pipelines = [  # an alarm starts no pipeline of another account
+        {key: value for key, value in each.items() if key != "retraining"} for each in example.body["pipelines"]
+    ]
+    body = {**example.body, "deployment": "stackset", "stages": stages, "pipelines": pipelines}
+    decided = plan(validate(body, CATALOG, SETTINGS), SETTINGS, CATALOG)
+    rendering = render(decided, CATALOG, SETTINGS)
+    admit(rendering)
+    for pipeline in decided.pipelines:
+        assert bool(pipeline.stack_set_file) == (pipeline.scope == "stage")
+        if pipeline.scope == "stage":
+            outer = file(rendering, pipeline.stack_set_file)
+            assert file(rendering, pipeline.template_file)["Parameters"].items() <= outer["Parameters"].items()
+            for stack in pipeline.stacks:
+                told = file(rendering, stack.parameters_file)["Parameters"]
+                assert told.keys() <= outer["Parameters"].keys()
