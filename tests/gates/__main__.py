@@ -7,11 +7,13 @@ of the seeded defects are caught. ``--write`` writes ``docs/gates.md``; that the
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +37,26 @@ def iam_audit(given: Sequence[Subject]) -> list[Finding]:
     return [finding for subject in given for finding in audit(subject)]
 
 
-FAST: Sequence[Callable[[Sequence[Subject]], list[Finding]]] = (
-    tools.cfn_lint,
-    tools.cloudformation_validator,
-    iam_audit,
-    tools.checkov,
-)
+Tool = Callable[[Sequence[Subject]], list[Finding]]
+ONE_BY_ONE: Sequence[Tool] = (tools.cfn_lint, tools.cloudformation_validator, iam_audit)
+AT_ONCE: Sequence[Tool] = (tools.checkov,)
+MORE: Sequence[Tool] = (tools.cdk_nag, tools.bandit)
+"""Tools that are too slow, or look at other things than templates: the seeded defects go without them."""
+
+
+def findings_of(given: Sequence[Subject], pool: Executor, *more: Tool, progress: bool = False) -> list[Finding]:
+    """What the tools say of the templates; those that look at one after the other share them out."""
+    parts = os.cpu_count() or 1
+    began = time.time()
+    running = {tool: [pool.submit(tool, given)] for tool in (*AT_ONCE, *more)}
+    running |= {tool: [pool.submit(tool, given[part::parts]) for part in range(parts)] for tool in ONE_BY_ONE}
+    found = []
+    for tool, tasks in running.items():
+        said = [finding for task in tasks for finding in task.result()]
+        if progress:
+            print(f"  {tool.__name__:26} {len(said):4} findings  {time.time() - began:5.0f} s", flush=True)
+        found += said
+    return found
 
 
 def acknowledged(findings: Sequence[Finding]) -> tuple[list[Finding], list[dict[str, Any]]]:
@@ -60,11 +76,11 @@ def acknowledged(findings: Sequence[Finding]) -> tuple[list[Finding], list[dict[
     return left, entries
 
 
-def kills(given: Sequence[Subject], base: Sequence[Finding]) -> dict[str, set[str]]:
+def kills(given: Sequence[Subject], base: Sequence[Finding], pool: Executor) -> dict[str, set[str]]:
     """Defect -> the gates that catch it."""
     by_name = {subject.name: subject for subject in given}
     seeded = {defect.name: defect.seeded(by_name) for defect in DEFECTS}
-    found = [finding for tool in FAST for finding in tool(list(seeded.values()))]
+    found = findings_of(list(seeded.values()), pool)
     return {each.name: caught(base, found, each.subject, seeded[each.name].name) for each in DEFECTS}
 
 
@@ -73,15 +89,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.gates", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write docs/gates.md")
     arguments = parser.parse_args(argv)
-    given, base, began = subjects(), [], time.time()
+    given = subjects()
     print(f"{len(given)} templates", flush=True)
-    for tool in (*FAST, tools.cdk_nag, lambda _: tools.bandit()):
-        found = tool(given)
-        name = getattr(tool, "__name__", "bandit").replace("<lambda>", "bandit")
-        print(f"  {name:26} {len(found):4} findings  {time.time() - began:5.0f} s", flush=True)
-        base += found
+    with ProcessPoolExecutor() as pool:
+        base = findings_of(given, pool, *MORE, progress=True)
+        killed = kills(given, base, pool)
     left, entries = acknowledged(base)
-    killed = kills(given, base)
     survivors = [name for name, by in killed.items() if not by]
     print(f"  {len(killed) - len(survivors)} of {len(killed)} seeded defects caught", flush=True)
     text = page(given, base, left, entries, killed)
