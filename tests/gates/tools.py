@@ -148,7 +148,10 @@ def cdk_nag(subjects: Sequence[Subject]) -> list[Finding]:
 
 
 def bandit(_: Sequence[Subject]) -> list[Finding]:
-    """bandit over what ships, not over templates; low findings are left out, and those that a line answers (``noqa: S...``)."""
+    """bandit over what ships, not over templates.
+
+    Low findings are left out, and those that the line itself answers (``noqa: S...``).
+    """
     folders = ["orchestrator", "blueprints", "pipelines"]
     command = [sys.executable, "-m", "bandit", "-q", "-r", *folders, "-f", "json", "-ll"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
