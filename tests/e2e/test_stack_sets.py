@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from orchestrator.aws import Aws
-from orchestrator.cli import embedded, home
+from orchestrator.cli import embedded, home, monitors
 from orchestrator.cli.walk import wait_until
 from orchestrator.flow import delete_project
 from orchestrator.infra.installation import Accounts, install
@@ -23,7 +23,7 @@ from orchestrator.infra.lambda_package import build
 from orchestrator.model import Stage
 from orchestrator.status import project_status
 from tests.e2e.conftest import QUIET, Machine
-from tests.e2e.watched import MODEL_KEY, Watched, lines, people
+from tests.e2e.watched import MODEL_KEY, TRAIN_KEY, Watched, lines, people
 from tests.local.cloudformation.organization import REGION, Organization, organize
 
 PROJECT = "mlops-pipeline-spread-workload"
@@ -72,10 +72,8 @@ def organized(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organized]:
 @pytest.fixture(scope="module")
 def watched(organized: Organized) -> Watched:
     made = Watched(organized)
-    rows, _ = people(20, 3)
-    made.put("rows/people.csv", "\n".join(lines(rows)).encode())
-    for stage, account in list(organized.running.accounts.items())[1:]:
-        made.bench.bucket(account, f"scores-{stage}")
+    for stage in ("dev", "prod"):
+        made.bench.bucket(organized.running.accounts[stage], f"spread-{stage}")
     return made
 
 
@@ -83,11 +81,26 @@ def watched(organized: Organized) -> Watched:
 def config(organized: Organized, watched: Watched) -> dict[str, Any]:
     dev, prod = organized.organization.members
     unit = organized.organization.unit
-    model = {
+
+    def place(name: str) -> dict[str, str]:
+        return {stage: f"spread-{stage}/{name}" for stage in ("dev", "prod")}
+
+    endpoint = {
+        "name": "endpoint",
+        "pipeline_type": "realtime_inference",
         "framework": "xgboost",
         "framework_version": "1.7-1",
         "model_data": MODEL_KEY,
         "instance_type": "ml.m5.large",
+        "data_capture": {"location": place("captured")},
+    }
+    watch = {
+        "name": "watch",
+        "pipeline_type": "data_quality_monitor",
+        "endpoint": {"from": "endpoint"},
+        "baseline": {"location": TRAIN_KEY, "ignore": ["bought"]},
+        "output_location": place("results"),
+        "schedule": "cron(0 * ? * * *)",
     }
     return {
         "version": 2,
@@ -98,16 +111,7 @@ def config(organized: Organized, watched: Watched) -> dict[str, Any]:
             {"name": "dev", "account": dev, "organizational_unit": unit},
             {"name": "prod", "account": prod, "organizational_unit": organized.organization.root},
         ],
-        "pipelines": [
-            {"name": "endpoint", "pipeline_type": "realtime_inference", **model},
-            {
-                "name": "scores",
-                "pipeline_type": "batch_inference",
-                **model,
-                "input": {"location": f"{watched.bench.assets}/rows/people.csv"},
-                "output": {"location": {"dev": "scores-dev/out", "prod": "scores-prod/out"}},
-            },
-        ],
+        "pipelines": [endpoint, watch],
     }
 
 
@@ -139,25 +143,32 @@ def test_an_endpoint_comes_up_in_each_account_of_the_organization(
 ) -> None:
     states = watched.bench.run(config, PROJECT)
     assert set(states.values()) == {"Succeeded"}, project_status(aws_of(watched), PROJECT).failure
-    assert {"Review-prod/Approve-prod", "Deploy-prod/Run-scores", "Deploy-dev/Verify-endpoint"} <= states.keys()
+    assert {"Review-prod/Approve-prod", "Deploy-prod/Run-watch", "Deploy-dev/Verify-watch"} <= states.keys()
     rows, _ = people(5, 4)
     for account, stage in zip(organized.organization.members, ("dev", "prod"), strict=True):
         stacks = inner_stacks(watched, account)
-        assert sorted(stacks) == ["endpoint", "scores"]
+        assert sorted(stacks) == ["endpoint", "watch"]
         assert {each["StackStatus"] for each in stacks.values()} == {"CREATE_COMPLETE"}
         assert {"Key": "team", "Value": "x"} in stacks["endpoint"]["Tags"]
         answer = watched.client("sagemaker-runtime", account).invoke_endpoint(
             EndpointName=f"spread-endpoint-{stage}", ContentType="text/csv", Body="\n".join(lines(rows))
         )
         assert len(answer["Body"].read().decode().replace(",", "\n").split()) == len(rows)
-        assert watched.bench.keys(account, f"scores-{stage}", "out") == ["out/people.csv.out"]
+        keys = watched.bench.keys(account, f"spread-{stage}", "results")
+        assert any(key.endswith("constraints.json") for key in keys), keys
     hub = watched.client("cloudformation").describe_stacks()["Stacks"]
     assert not [each for each in hub if each["StackName"].startswith("StackSet-")]
-    status = project_status(aws_of(watched), PROJECT)
+    aws = aws_of(watched)
+    watching = monitors.deployed(aws, PROJECT)
+    assert [(each.name, each.stage) for each in watching] == [("watch", "dev"), ("watch", "prod")]
+    status = project_status(aws, PROJECT)
     assert [(each.stage, each.status, each.account) for each in status.endpoints] == [
         ("dev", "InService", organized.organization.members[0]),
         ("prod", "InService", organized.organization.members[1]),
     ]
+    hour = f"{watched.next_hour():%Y/%m/%d/%H}"  # the schedules of the stages start an analysis each
+    target = watched.bench.walk.target
+    wait_until("Both analyses", 60, lambda: all(hour in monitors.windows(target, each) for each in watching))
     assert home.denials(organized.running) == []
 
 
