@@ -72,3 +72,13 @@ def test_the_administration_of_stack_sets_is_delegated(aws: Aws) -> None:
     assert [each["Id"] for each in found["DelegatedAdministrators"]] == [made]
     with pytest.raises(ClientError, match="unrecognized service principal"):
         organizations.register_delegated_administrator(AccountId=made, ServicePrincipal="nobody.amazonaws.com")
+
+
+def test_a_member_knows_its_organization_after_a_snapshot(aws: Aws) -> None:
+    organizations = aws.client("organizations")
+    made = organizations.create_organization(FeatureSet="ALL")["Organization"]["Id"]
+    status = organizations.create_account(AccountName="dev", Email="dev@example.com")["CreateAccountStatus"]
+    aws.snapshot()
+    aws.restart()
+    member = aws.world.client("organizations", status["AccountId"], "us-east-1")
+    assert member.describe_organization()["Organization"]["Id"] == made
