@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cli import home
+from orchestrator.cli import home, uploading
 from orchestrator.cli.target import Target
 from orchestrator.errors import OrchestratorError
 from orchestrator.runtime import archives
@@ -81,11 +81,8 @@ class Walk:
     def write_data(self, assets_bucket: str) -> list[str]:
         """Make the data set and upload it; returns the keys."""
         _run_python(self.example / "data.py", str(self.folder))
-        assets, s3 = self.folder / "assets", self.client("s3")
-        keys = [str(path.relative_to(assets)) for path in sorted(assets.rglob("*")) if path.is_file()]
-        for key in keys:
-            s3.upload_file(str(assets / key), assets_bucket, key)
-        return keys
+        files = uploading.keys(self.folder / "assets")
+        return list(uploading.upload(self.client("s3"), assets_bucket, files))
 
     def repository(self) -> Path:
         """A fresh Git repository with the example's files, nothing committed yet."""

@@ -62,5 +62,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     place = "here" if folder == Path() else f"to {folder}"
     written = [str(name) for name in [*files, schema]]
     console.data({"folder": str(folder), "files": written}, f"Wrote {', '.join(written)} {place}.")
+    if Path("data.py") in files:
+        console.say(
+            "Its data: `python data.py out`, then `mlops upload out/assets`. Or name yours in mlops-config.json."
+        )
     console.say("Next: edit mlops-config.json, then `mlops validate` and `mlops plan`.")
     return 0
