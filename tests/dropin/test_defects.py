@@ -233,9 +233,10 @@ def test_c2_the_schedule_waits_for_the_baseline(case: Case) -> None:
 
 @pytest.mark.parametrize("case", MONITORS, ids=lambda case: case.name)
 def test_c6_who_writes_with_the_key_may_use_it(case: Case) -> None:
-    roles = {name: body["Properties"] for name, body in template(case).items() if name.endswith("Role")}
-    for name in ("MonitorRole", "StateMachineRole"):
-        assert "UseTheKey" in json.dumps(roles[name])
+    resources = template(case)
+    for name in ("Monitor", "StateMachine"):
+        assert {"Ref": f"{name}Policy"} in resources[f"{name}Role"]["Properties"]["ManagedPolicyArns"]
+        assert "UseTheKey" in json.dumps(resources[f"{name}Policy"])
 
 
 @pytest.mark.parametrize("case", MONITORS, ids=lambda case: case.name)
