@@ -24,6 +24,7 @@ QUOTAS = (
     ("lambda", "L-B99A9384", "concurrent executions of Lambda functions", 20),
     ("cloudformation", "L-0485CB21", "CloudFormation stacks", 100),
     ("iam", "L-FE177D64", "IAM roles", 200),
+    ("iam", "L-E95E4862", "IAM policies of your own", 300),
 )
 """Service, code, what it counts, and the least that leaves room; https://docs.aws.amazon.com/general/latest/gr/"""
 LETTERS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")

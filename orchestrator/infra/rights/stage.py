@@ -177,16 +177,17 @@ def stack_sets() -> Mapping[str, Policy]:
             ),
             allow(
                 "RollStackSetsOut",
-                "cloudformation:CreateStackInstances cloudformation:DeleteStackInstances",
+                "cloudformation:CreateStackInstances cloudformation:DeleteStackInstances"
+                " cloudformation:UpdateStackInstances",
                 targets,
-                "A stack set makes its stack in the stage's account, and takes it away.",
+                "A stack set makes its stack in the stage's account, changes it, and takes it away.",
             ),
             allow(
                 "KeepStackSets",
                 "cloudformation:DeleteStackSet cloudformation:DescribeStackInstance cloudformation:DescribeStackSet"
                 " cloudformation:DescribeStackSetOperation cloudformation:ListStackInstances"
                 " cloudformation:ListStackSetOperationResults cloudformation:TagResource"
-                " cloudformation:UntagResource cloudformation:UpdateStackInstances",
+                " cloudformation:UntagResource",
                 STACK_SETS,
                 "CloudFormation waits for what it asked of a stack set, and removes it with the project.",
             ),
