@@ -6,8 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -68,18 +70,23 @@ def finish(walk: Walk, project: str, run: str, decide: Callable[[Event], bool] =
     return last
 
 
+M = TypeVar("M", bound=Machine)
+
+
+@contextmanager
+def at_home(folder: Path, made: Callable[[Path], M]) -> Iterator[M]:
+    """A machine in a folder that is home to it; it is stopped afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLOPS_HOME", str(folder / "home"))
+        machine = made(folder)
+        try:
+            yield machine
+        finally:
+            machine.stop()
+
+
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """An embedded AWS for the tests of one module."""
-    folder = tmp_path_factory.mktemp("machine")
-    previous = os.environ.get("MLOPS_HOME")
-    os.environ["MLOPS_HOME"] = str(folder / "home")
-    made = Machine(folder)
-    try:
+    with at_home(tmp_path_factory.mktemp("machine"), Machine) as made:
         yield made
-    finally:
-        made.stop()
-        if previous is None:
-            del os.environ["MLOPS_HOME"]
-        else:
-            os.environ["MLOPS_HOME"] = previous

@@ -5,7 +5,6 @@ The hub is a member account that administers stack sets; every request is decide
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from orchestrator.infra.installation import Accounts, install
 from orchestrator.infra.lambda_package import build
 from orchestrator.model import Stage
 from orchestrator.status import project_status
-from tests.e2e.conftest import QUIET, Machine
+from tests.e2e.conftest import QUIET, Machine, at_home
 from tests.e2e.watched import MODEL_KEY, TRAIN_KEY, Watched, lines, people
 from tests.local.cloudformation.organization import REGION, Organization, organize
 
@@ -55,18 +54,8 @@ class Organized(Machine):
 
 @pytest.fixture(scope="module")
 def organized(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organized]:
-    folder = tmp_path_factory.mktemp("organized")
-    previous = os.environ.get("MLOPS_HOME")
-    os.environ["MLOPS_HOME"] = str(folder / "home")
-    made = Organized(folder)
-    try:
+    with at_home(tmp_path_factory.mktemp("organized"), Organized) as made:
         yield made
-    finally:
-        made.stop()
-        if previous is None:
-            del os.environ["MLOPS_HOME"]
-        else:
-            os.environ["MLOPS_HOME"] = previous
 
 
 @pytest.fixture(scope="module")
