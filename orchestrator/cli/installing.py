@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.infra.readiness import Check
 
 STAGE = re.compile(r"(?P<name>[a-z][a-z0-9-]{0,29})=(?P<account>[0-9]{12})(:(?P<region>[a-z]{2}(-[a-z]+)+-\d))?")
+UNIT = re.compile(r"((?P<name>[a-z][a-z0-9-]{0,29})=)?(?P<unit>ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})")
 SIGNS = {"ok": "✓", "missing": "✗", "warning": "!", "skipped": "–"}
 
 
@@ -49,7 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--profiles", default="", metavar="NAME=PROFILE,...", help="AWS profile for each stage")
     parser.add_argument("--stage-role", default="", metavar="ROLE", help="role to assume in every stage's account")
-    parser.add_argument("--units", default="", metavar="OU,...", help="roll out by a stack set to these units")
+    parser.add_argument(
+        "--units",
+        default="",
+        metavar="[NAME=]OU,...",
+        help="roll out by a stack set to these organizational units; with the stage's name, or when there is only one,"
+        " also where a config with stack sets finds the stage's account",
+    )
     parser.add_argument(
         "--management-account", action="store_true", help="with --units: this is the organization's management account"
     )
@@ -73,6 +80,42 @@ def stages_of(text: str, hub: str, region: str) -> tuple[Stage, ...]:
     if twice:
         raise BadRequest(f"Stages that are there twice: {', '.join(twice)}.")
     return tuple(found)
+
+
+def units_of(text: str) -> tuple[str, ...]:
+    """The organizational units of ``--units``, each once, in order. Raises BadRequest for what is none."""
+    return tuple(dict.fromkeys(unit for _, unit in _units(text)))
+
+
+def with_units(stages: Sequence[Stage], text: str, hub: str) -> tuple[Stage, ...]:
+    """The stages with the organizational units that hold their accounts: those with a name, or the only one for all.
+
+    A stage in the hub's account has none, because stack sets do not reach it. Raises BadRequest for a stage that there
+    is not.
+    """
+    given = _units(text)
+    named = {name: unit for name, unit in given if name}
+    unknown = sorted(named.keys() - {stage.name for stage in stages})
+    if unknown:
+        raise BadRequest(f"--units names stages that there are not: {', '.join(unknown)}.")
+    only = given[0][1] if len(given) == 1 and not named else ""
+    units = {stage.name: named.get(stage.name, only) for stage in stages if stage.account != hub}
+    return tuple(
+        replace(stage, organizational_unit=units.get(stage.name, "") or stage.organizational_unit) for stage in stages
+    )
+
+
+def _units(text: str) -> list[tuple[str, str]]:
+    """(stage or "", unit) of each part."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    found = [(part, UNIT.fullmatch(part)) for part in parts]
+    wrong = [part for part, match in found if match is None]
+    if wrong:
+        raise BadRequest(
+            f"Not organizational units: {', '.join(map(repr, wrong))}.",
+            hint="Write ou-ab12-cdef3456 or dev=ou-ab12-...",
+        )
+    return [(match["name"] or "", match["unit"]) for _, match in found if match]
 
 
 def site(arguments: argparse.Namespace, console: Console) -> tuple[Site | None, list[Check]]:
@@ -105,17 +148,25 @@ def site(arguments: argparse.Namespace, console: Console) -> tuple[Site | None, 
         fix = "Use credentials that may use CloudFormation, IAM, Lambda and the other services of the templates."
         checks.append(readiness.Check("Rights", readiness.MISSING, f"CloudFormation refuses: {error.message}", fix))
         return None, checks
-    stages = stages_of(arguments.stages, hub, region) if arguments.stages else _stages_before(before, hub, region)
+    stages = stages_of(arguments.stages, hub, region) if arguments.stages else stages_before(before, hub, region)
+    stages = with_units(stages, arguments.units, hub)
     sessions, ways = _ways(arguments, target, session, hub, stages)
     accounts = replace(alone, sessions={hub: session, **sessions})
     return Site(replace(target, region=region), accounts, stages, ways, before), checks
 
 
-def _stages_before(before: Mapping[str, str], hub: str, region: str) -> tuple[Stage, ...]:
+def stages_before(before: Mapping[str, str], hub: str, region: str) -> tuple[Stage, ...]:
     """The stages of a standing installation; prod in the hub's account when there is none."""
     listed = json.loads(before.get("Stages") or "[]")
     stages = [
-        Stage(one["name"], one["account"], one.get("region", region), bool(one.get("approval"))) for one in listed
+        Stage(
+            one["name"],
+            one["account"],
+            one.get("region", region),
+            bool(one.get("approval")),
+            one.get("organizational_unit", ""),
+        )
+        for one in listed
     ]
     return tuple(stages) or stages_of("", hub, region)
 

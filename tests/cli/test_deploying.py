@@ -16,9 +16,10 @@ import pytest
 from orchestrator.cli import embedded, home
 from orchestrator.cli.__main__ import main
 from orchestrator.cli.console import Console
-from orchestrator.cli.installing import stages_of
+from orchestrator.cli.installing import stages_before, stages_of, units_of, with_units
 from orchestrator.errors import BadRequest
 from orchestrator.infra.removal import KEPT
+from orchestrator.model import Stage
 from tests.corridor.launch import LAUNCH, resources
 
 HUB, DEV, PROD = "111111111111", "222222222222", "444444444444"
@@ -68,6 +69,39 @@ def test_stages_are_read_in_order_and_all_but_the_first_need_approval() -> None:
         stages_of(f"dev=12,Prod={PROD}", HUB, "us-east-1")
     with pytest.raises(BadRequest, match="twice: dev"):
         stages_of(f"dev={DEV},dev={PROD}", HUB, "us-east-1")
+
+
+def test_units_hold_the_stages_that_they_are_given_for_and_one_alone_holds_all() -> None:
+    stages = stages_of(f"here={HUB},dev={DEV},prod={PROD}", HUB, "us-east-1")
+    one, other = "ou-ab12-cdef3456", "ou-ab12-34567890"
+
+    def held(text: str) -> list[str]:
+        return [stage.organizational_unit for stage in with_units(stages, text, HUB)]
+
+    assert held("") == ["", "", ""]
+    assert held(one) == ["", one, one]
+    assert held(f"{one},{other}") == ["", "", ""]  # nobody knows which holds which
+    assert held(f"dev={one}, prod={other}") == ["", one, other]
+    assert held(f"prod={one}") == ["", "", one]
+    assert units_of(f"dev={one},{other},prod={one}") == (one, other)
+    kept = with_units(with_units(stages, f"dev={one},prod={one}", HUB), f"prod={other}", HUB)
+    assert [stage.organizational_unit for stage in kept] == ["", one, other]
+    with pytest.raises(BadRequest, match="stages that there are not: live"):
+        held(f"live={one}")
+    with pytest.raises(BadRequest, match="Not organizational units: 'r-ab12', 'dev=ou'"):
+        held("r-ab12,dev=ou")
+
+
+def test_the_stages_that_stand_are_kept_whole() -> None:
+    written = [
+        {"name": "dev", "account": DEV, "organizational_unit": "ou-ab12-cdef3456"},
+        {"name": "prod", "account": PROD, "region": "eu-west-1", "approval": True},
+    ]
+    assert stages_before({"Stages": json.dumps(written)}, HUB, "us-east-1") == (
+        Stage("dev", DEV, "us-east-1", False, "ou-ab12-cdef3456"),
+        Stage("prod", PROD, "eu-west-1", True),
+    )
+    assert stages_before({}, HUB, "us-east-1") == (Stage("prod", HUB, "us-east-1"),)
 
 
 def test_what_is_said_to_stay_is_what_the_templates_keep() -> None:

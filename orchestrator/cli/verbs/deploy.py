@@ -84,7 +84,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, str]:
     if arguments.require_approval is not None:
         options["StagesThatNeedApproval"] = arguments.require_approval.replace(" ", "")
     if arguments.units:
-        options["StageUnits"] = arguments.units
+        options["StageUnits"] = ",".join(installing.units_of(arguments.units))
         options["DelegatedAdminAccount"] = "No" if arguments.management_account else "Yes"
     return options
 
