@@ -110,7 +110,7 @@ def test_errors_say_the_next_command(
 
 
 def test_a_file_that_is_not_json_is_told_by_line(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("mlops-config.json").write_text('{\n "version": 2,\n}')
+    Path("mlops-config.json").write_text('{\n "version": 2,\n "model_name": x\n}')
     assert main(["validate"]) == 2
     assert "line 3" in capsys.readouterr().err
 
