@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.model import CHANGE_SETS, STACK_SETS
 from orchestrator.staged import DEFAULT
 
 MAX_PIPELINES = 1000
@@ -144,8 +145,8 @@ DEPLOYMENT = {
     "title": "Deployment",
     "description": "How the stages get their stacks: by change sets in their accounts, or by stack sets of the AWS"
     " organization that holds these.",
-    "enum": ["change_set", "stackset"],
-    "default": "change_set",
+    "enum": [CHANGE_SETS, STACK_SETS],
+    "default": CHANGE_SETS,
 }
 WORKLOAD: dict[str, Any] = {
     "title": "Workload",

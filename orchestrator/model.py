@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Scope = Literal["hub", "stage"]
 Deployment = Literal["change_set", "stackset"]
 """How the stages' stacks come about: by change sets in their accounts, or by stack sets of the organization."""
+CHANGE_SETS: Final = "change_set"
+STACK_SETS: Final = "stackset"
 SEPARATE = "-codepipeline"
 """Ends the name of a CodePipeline's stack, so that a stack of its pipelines may have the project's own name; some types
 (``bare_stack``) do without."""
@@ -65,7 +67,7 @@ class Workload:
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
-    deployment: Deployment = "change_set"
+    deployment: Deployment = CHANGE_SETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class Plan:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     source: Mapping[str, Any] = field(default_factory=dict)
-    deployment: Deployment = "change_set"
+    deployment: Deployment = CHANGE_SETS
 
 
 @dataclass(frozen=True, slots=True)

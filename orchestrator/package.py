@@ -20,7 +20,7 @@ REGULAR_FILE_0644 = 0o100644
 
 def package(rendering: Rendering) -> Bundle:
     """The bundle of the rendering's files."""
-    data = zipped(rendering.files, lambda _: REGULAR_FILE_0644, zipfile.ZIP_STORED)
+    data = zipped(rendering.files, dict.fromkeys(rendering.files, REGULAR_FILE_0644), zipfile.ZIP_STORED)
     return Bundle(hashlib.sha256(data).hexdigest(), data)
 
 

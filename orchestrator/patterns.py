@@ -24,7 +24,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def keyword(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[Any]:
     """The keyword ``pattern`` of a validator."""
-    from jsonschema.exceptions import ValidationError
-
     if validator.is_type(instance, "string") and not compiled(pattern).search(instance):
+        from jsonschema.exceptions import ValidationError
+
         yield ValidationError(f"{instance!r} does not match {pattern!r}")

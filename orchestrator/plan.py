@@ -17,7 +17,17 @@ from orchestrator.derived import LONGEST_STACK_NAME, Derived, given, shorten, te
 from orchestrator.errors import ConfigInvalid, Problem
 from orchestrator.expressions import evaluate
 from orchestrator.floor import demands
-from orchestrator.model import SEPARATE, PipelinePlan, PipelineSpec, Plan, Reference, StackPlan, Stage, Workload
+from orchestrator.model import (
+    SEPARATE,
+    STACK_SETS,
+    PipelinePlan,
+    PipelineSpec,
+    Plan,
+    Reference,
+    StackPlan,
+    Stage,
+    Workload,
+)
 from orchestrator.settings import Settings
 from orchestrator.stack_sets import FILE, LONGEST_NAME
 from orchestrator.staged import at_stage
@@ -182,7 +192,7 @@ class _Planning:
     @property
     def _by_stack_sets(self) -> bool:
         """Whether stack sets of the organization make this pipeline's stacks; those of the hub never do."""
-        return self.workload.deployment == "stackset" and self.blueprint.scope == "stage"
+        return self.workload.deployment == STACK_SETS and self.blueprint.scope == "stage"
 
     # ---- where it stands ----
 

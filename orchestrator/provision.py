@@ -21,7 +21,7 @@ from typing import Any
 
 from orchestrator.aws import ABSENT_OBJECT, Aws
 from orchestrator.errors import AwsFailed, Conflict
-from orchestrator.model import Bundle, Outcome, Plan, Receipt, Rendering
+from orchestrator.model import CHANGE_SETS, Bundle, Outcome, Plan, Receipt, Rendering
 
 BUNDLES = "mlops_provisioned_pipelines"
 LARGEST_TEMPLATE_BODY = 51_200
@@ -31,8 +31,6 @@ LONGEST_WAIT_SECONDS = 20.0
 NEVER_LIVED = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 TURNING_BACK = ("ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK", "DELETE_", "REVIEW_")
 LOST_RACE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
-CHANGE_SET = "change_set"
-"""The way of deployment of a stack whose tags name none."""
 NO_UPDATES = "No updates are to be performed"
 """The one answer of AWS told apart by its text: it comes as a plain ValidationError and has no code of its own."""
 
@@ -55,7 +53,7 @@ class _Stack:
     status: str
     frame: str
     parameters: Mapping[str, str]
-    deployment: str = CHANGE_SET
+    deployment: str = CHANGE_SETS  # of a stack whose tags name none
 
     @property
     def busy(self) -> bool:
@@ -115,7 +113,7 @@ def deployed(plan: Plan, rendering: Rendering, bundle: Bundle, aws: Aws) -> Depl
 
 def _wish(plan: Plan, rendering: Rendering, bundle: Bundle) -> _Wish:
     tags = {**plan.tags, "mlops:project": plan.project, "mlops:model-name": plan.model_name}
-    if plan.deployment != CHANGE_SET:
+    if plan.deployment != CHANGE_SETS:
         tags["mlops:deployment"] = plan.deployment
     frame = json.dumps([rendering.pipeline_template, dict(plan.pipeline_parameters), tags], sort_keys=True)
     digest = hashlib.sha256(frame.encode()).hexdigest()
@@ -224,7 +222,7 @@ def _describe(aws: Aws, name: str) -> _Stack | None:
         return None
     tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
     parameters = {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}
-    deployment = tags.get("mlops:deployment", CHANGE_SET)
+    deployment = tags.get("mlops:deployment", CHANGE_SETS)
     return _Stack(stack["StackId"], stack["StackStatus"], tags.get("mlops:frame-digest", ""), parameters, deployment)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.blueprint import Catalog
 from orchestrator.errors import BlueprintBroken, ConfigInvalid, Problem
-from orchestrator.model import PipelinePlan, Plan, Rendering, StackPlan, Stage
+from orchestrator.model import STACK_SETS, PipelinePlan, Plan, Rendering, StackPlan, Stage
 from orchestrator.settings import Settings
 from orchestrator.stack_sets import TEMPLATE, parameters_of, template_key, template_url
 from orchestrator.summary import summary
@@ -213,7 +213,7 @@ def _approval_text(plan: Plan, stage: Stage, standing: list[tuple[PipelinePlan, 
         f"{plan.project}: approve the change to {stage.name} (account {stage.account}, {stage.region}). "
         f"Change set mlops-review of: {stacks}. plan.json in the bundle says what was planned."
     )
-    if plan.deployment == "stackset":
+    if plan.deployment == STACK_SETS:
         text += " The change sets stand in the hub and show the new values of the stack sets, not the changes inside."
     return text if len(text) <= LONGEST_CUSTOM_DATA else f"{text[: LONGEST_CUSTOM_DATA - 3]}..."
 

@@ -68,7 +68,8 @@ def pack(files: Mapping[str, File], ending: str = TAR) -> tuple[str, bytes]:
     key = f"{PREFIX}{hashlib.sha256(tar).hexdigest()}{ending}"
     if ending == TAR:
         return key, gzip.compress(tar, mtime=0)
-    return key, zipped({name: file.data for name, file in files.items()}, lambda name: files[name].mode)
+    modes = {name: file.mode for name, file in files.items()}
+    return key, zipped({name: file.data for name, file in files.items()}, modes)
 
 
 def with_uploaded_sources(body: Mapping[str, Any], folder: Folder, aws: Aws) -> dict[str, Any]:

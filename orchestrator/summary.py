@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.model import PipelinePlan, Plan, StackPlan, Stage
+from orchestrator.model import STACK_SETS, PipelinePlan, Plan, StackPlan, Stage
 
 
 def summary(plan: Plan) -> dict[str, Any]:
     """What is made where, with which values, and what waits for what; JSON."""
-    by_stack_sets = {"deployment": plan.deployment} if plan.deployment == "stackset" else {}
+    by_stack_sets = {"deployment": plan.deployment} if plan.deployment == STACK_SETS else {}
     return {
         "project": plan.project,
         "model": plan.model_name,

@@ -16,11 +16,10 @@ from orchestrator.blueprint import Blueprint, Catalog, TypeInfo
 from orchestrator.errors import ConfigInvalid, Problem
 from orchestrator.explain import join, nearest, one_of, path_to, problems_of, shown
 from orchestrator.guard import hostile, oversized
-from orchestrator.model import PipelineSpec, Stage, Workload
+from orchestrator.model import CHANGE_SETS, STACK_SETS, PipelineSpec, Stage, Workload
 from orchestrator.reading import Around, Findings, read_pipeline
 from orchestrator.settings import Settings
 
-BY_STACK_SETS = "stackset"
 ENVELOPE = {"$schema", "version", "pipeline_type", "model_name", "description", "tags", "stages"}
 
 
@@ -178,14 +177,14 @@ def _asked(
 
 def _asked_of_stages(body: Mapping[str, Any], stages: Iterable[Stage], settings: Settings) -> Iterator[Problem]:
     """What the way of deployment asks of the stages, those of the document or the deployment's own."""
-    by_stack_sets, given = body.get("deployment") == BY_STACK_SETS, body.get("stages")
+    by_stack_sets, given = body.get("deployment") == STACK_SETS, body.get("stages")
     items = given if isinstance(given, list) else []
     named = [isinstance(item, Mapping) and isinstance(item.get("name"), str) for item in items]
     own = [f"$.stages[{index}]" for index, has_name in enumerate(named) if has_name]
     if by_stack_sets and not (settings.blueprint_bucket and settings.stack_sets_call_as):
         text = "This orchestrator has no stack sets: it was deployed without organizational units."
         fix = "Deploy it with them (`mlops deploy --stages ... --units ...`), or leave `deployment` out."
-        yield Problem("$.deployment", text, BY_STACK_SETS, "`change_set`", fix)
+        yield Problem("$.deployment", text, STACK_SETS, "`change_set`", fix)
     for index, stage in enumerate(stages):
         path = own[index] if own else "$.stages"
         if not by_stack_sets:
@@ -270,5 +269,5 @@ def _workload(
         description=str(envelope.get("description", "")),
         tags=dict(around.tags),
         source=body,
-        deployment="stackset" if envelope.get("deployment") == BY_STACK_SETS else "change_set",
+        deployment=STACK_SETS if envelope.get("deployment") == STACK_SETS else CHANGE_SETS,
     )

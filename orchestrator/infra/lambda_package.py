@@ -50,7 +50,7 @@ def build(architecture: str = "", python: str = "") -> bytes:
     files = dict(_product()) | libraries
     if python in ("", own):
         files |= _bytecode(files)
-    return zipped(files, lambda name: 0o755 if name.endswith(".so") else 0o644)
+    return zipped(files, {name: 0o755 for name in files if name.endswith(".so")})
 
 
 def _product() -> Iterator[tuple[str, bytes]]:

@@ -26,14 +26,14 @@ def check(account: str, operation: str, parameters: Mapping[str, Any]) -> None:
 
 
 def _create_policy(account: str, parameters: Mapping[str, Any]) -> None:
-    _check_size(account, parameters)
+    _check_size(parameters)
     name = str(parameters.get("PolicyName", ""))
     if name.lower() in {arn.rpartition("/")[2].lower() for arn in moto_access.managed_policies(account)}:
         text = f"A policy called {name} already exists. Duplicate names are not allowed."
         raise ServiceError("EntityAlreadyExists", text, 409)
 
 
-def _check_size(account: str, parameters: Mapping[str, Any]) -> None:  # noqa: ARG001  the form of a rule
+def _check_size(parameters: Mapping[str, Any]) -> None:
     if len("".join(str(parameters.get("PolicyDocument", "")).split())) > LARGEST_POLICY:
         raise ServiceError("LimitExceeded", f"Cannot exceed quota for PolicySize: {LARGEST_POLICY}", 409)
 
@@ -67,6 +67,6 @@ RULES: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "AttachRolePolicy": _attach("Role"),
     "AttachUserPolicy": _attach("User"),
     "CreatePolicy": _create_policy,
-    "CreatePolicyVersion": _check_size,
+    "CreatePolicyVersion": lambda _, parameters: _check_size(parameters),
     "DeletePolicy": _delete_policy,
 }

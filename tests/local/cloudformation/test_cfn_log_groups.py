@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 from cloudformation_rig import HUB, Cloud, refusal
 
 from orchestrator.local.embedded import EmbeddedAws
+from tests.local.waiting import until
 
 NAMED = {"Capabilities": ["CAPABILITY_NAMED_IAM"]}
 GROUP = {"Fn::Sub": "/mlops/${AWS::StackName}-jobs"}
@@ -27,13 +27,6 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     cloud = Cloud(home, embedded)
     yield cloud
     cloud.stop()
-
-
-def until(probe: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def key(group: str = "/mlops/${AWS::StackName}-jobs", principal: Any = SERVICE) -> dict[str, Any]:

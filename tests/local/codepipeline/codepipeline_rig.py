@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import time
 import zipfile
-from collections.abc import Callable
 from typing import Any
+
+from tests.local.waiting import until
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pipeline"
 OVER = ("Succeeded", "Failed", "Stopped", "Superseded", "Cancelled")
-
-
-def until(look: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What ``look`` answers as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 def archive(**files: Any) -> bytes:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from codepipeline_rig import ACCOUNT, REGION, Project, action, add_role, approval, source, until
+from codepipeline_rig import ACCOUNT, REGION, Project, action, add_role, approval, source
 
 from orchestrator.local.store import Key
+from tests.local.waiting import until
 
 WORKER = """
     import json, os, boto3

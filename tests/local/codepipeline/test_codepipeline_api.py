@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from codepipeline_rig import ACCOUNT, Project, action, approval, until
+from codepipeline_rig import ACCOUNT, Project, action, approval
+
+from tests.local.waiting import until
 
 ARN = f"arn:aws:codepipeline:us-east-1:{ACCOUNT}:p"
 NOWHERE = "00000000-0000-4000-8000-000000000000"

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from codepipeline_play import Play, declared
-from codepipeline_rig import Project, approval, until
+from codepipeline_rig import Project, approval
 
 from orchestrator.local.service import ServiceError
 from orchestrator.local.services.codepipeline import commands, machine
+from tests.local.waiting import until
 
 RULE_TYPE = {"category": "Rule", "owner": "AWS", "provider": "VariableCheck", "version": "1"}
 

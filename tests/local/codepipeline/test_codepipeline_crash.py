@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codepipeline_rig import ACCOUNT, REGION, ROLE, Project, action, add_role, approval, until
+from codepipeline_rig import ACCOUNT, REGION, ROLE, Project, action, add_role, approval
 
 from orchestrator.local.embedded import EmbeddedAws
 from orchestrator.local.service import Call, Service, ServiceError
@@ -17,6 +17,7 @@ from orchestrator.local.services.codepipeline.action import Action, Success
 from orchestrator.local.services.codepipeline.actions import find_actions
 from orchestrator.local.services.codepipeline.work import Work
 from orchestrator.local.store import Document, Key
+from tests.local.waiting import until
 
 TYPES = {f"{key[0]}/{key[2]}": kind for key, kind in find_actions().items()}
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,20 +12,12 @@ from botocore.exceptions import ClientError
 from orchestrator.local.authorization.denials import FILE
 from orchestrator.local.services.events.dead_letters import error_code, fault
 from tests.local.conftest import Aws
+from tests.local.waiting import until
 
 HUB, DEV = "111111111111", "222222222222"
 QUEUE = "mlops-orchestrator-dead-letters"
 GONE = f"arn:aws:states:us-east-1:{HUB}:stateMachine:gone"
 NAMED = {"Capabilities": ["CAPABILITY_NAMED_IAM"]}
-
-
-def until(probe: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """The first truthy result."""
-    deadline = time.monotonic() + seconds
-    while not (result := probe()):
-        assert time.monotonic() < deadline, "nothing came"
-        time.sleep(0.02)
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.local.embedded import EmbeddedAws
 from orchestrator.local.service import Service, ServiceError
+from tests.local.waiting import until
 
 FUNCTION = "arn:aws:lambda:us-east-1:222222222222:function:f"
 HEARD: list[tuple[str, str, dict]] = []
@@ -32,13 +33,6 @@ class Functions(Service):
             raise ServiceError(TROUBLE.pop(), "trouble")
         HEARD.append((parameters["InvocationType"], call.account, json.loads(parameters["Payload"])))
         return {"StatusCode": 202}
-
-
-def until(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture

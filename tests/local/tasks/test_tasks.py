@@ -9,15 +9,9 @@ import pytest
 
 from orchestrator.local.store import Key, Store
 from orchestrator.local.tasks import Tasks
+from tests.local.waiting import until
 
 KEY = Key("1", "r", "s", "Thing", "a")
-
-
-def until(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.005)
 
 
 @pytest.fixture
