@@ -15,6 +15,7 @@ import pytest
 from cfnlint.api import lint_file
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from orchestrator.forms import MAX_STAGES
 from orchestrator.infra import handbook
 from orchestrator.infra.rights import jobs
 from orchestrator.infra.synth import templates
@@ -319,3 +320,55 @@ def test_synth_greets_nobody_and_needs_no_network(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == "" and len(done.stdout.splitlines()) == len(TEMPLATES)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < SYNTH_CPU_SECONDS
+
+
+LAMBDA_ENVIRONMENT_BYTES = 4_096
+"""All variables of a function together.
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+WIDEST = {
+    "AWS::AccountId": "1" * 12,
+    "AWS::Partition": "aws-us-gov",
+    "AWS::Region": "ap-southeast-99",
+    "NamePrefix": "p" * 20,
+    "ExistingS3Bucket": "b" * 63,
+    "ArtifactBucket": "b" * 63,
+    "BlueprintBucket": "b" * 63,
+    "Topic": f"arn:aws-us-gov:sns:ap-southeast-99:{'1' * 12}:{'p' * 20}-notifications",
+    "Key": f"arn:aws-us-gov:kms:ap-southeast-99:{'1' * 12}:key/{'k' * 36}",
+    "CloudFormationRole": f"arn:aws-us-gov:iam::{'1' * 12}:role/{'r' * 64}",
+    "StagesThatNeedApproval": ",".join(["s" * 21] * MAX_STAGES),
+    **{f"{stage}AccountId": "1" * 12 for stage in ("Dev", "Staging", "Prod")},
+    **{f"{stage}OrgId": "ou-" + "a" * 32 + "-" + "b" * 32 for stage in ("Dev", "Staging", "Prod")},
+}
+"""The longest that each name of the function's environment can become, where the template does not say it."""
+
+
+def widest(value: Any, parameters: dict[str, Any], local: dict[str, Any] | None = None) -> str:
+    """The longest text that a value of the template can become."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = value.items()
+    if function in ("Ref", "Fn::GetAtt"):
+        name = argument[0] if isinstance(argument, list) else argument
+        about = parameters.get(name, {})
+        return (
+            (local or {}).get(name)
+            or WIDEST.get(name)
+            or max([*about.get("AllowedValues", []), "x" * about.get("MaxLength", 0)], key=len)
+        )
+    if function == "Fn::If":
+        return max((widest(side, parameters) for side in argument[1:]), key=len)
+    if function == "Fn::Join":
+        return widest(argument[1], parameters)
+    text, given = (argument, {}) if isinstance(argument, str) else argument
+    names = {name: widest(each, parameters) for name, each in given.items()}
+    return re.sub(r"\$\{([\w:]+)\}", lambda found: widest({"Ref": found[1]}, parameters, names), text)
+
+
+@pytest.mark.parametrize("hub", ["single", "multi"])
+def test_the_functions_environment_fits_whatever_the_parameters_are(hub: str) -> None:
+    whole = template({"single": SINGLE, "multi": MULTI}[hub])
+    variables = whole["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+    sizes = {name: len(name) + len(widest(value, whole["Parameters"])) for name, value in variables.items()}
+    assert min(sizes[name] - len(name) for name in variables) > 0, "a value without a length hides what it can become"
+    assert sum(sizes.values()) <= LAMBDA_ENVIRONMENT_BYTES, sizes
